@@ -8,6 +8,7 @@ from sizeup_loadtest.ability.grade import Grade, grade
 from sizeup_loadtest.ability.item import Item
 from sizeup_loadtest.analysis import intervals
 from sizeup_loadtest.analysis.stages import latency
+from sizeup_loadtest.analysis.stages.blocks import by_block, mean
 from sizeup_loadtest.data.ability import AbilityKind, AbilityResult, WrongAnswer
 from sizeup_loadtest.data.record import Outcome, Record
 from sizeup_loadtest.data.results import Paired
@@ -37,15 +38,15 @@ def result(
     if not given:
         return None
     answered = [record for record in records if record.outcome is Outcome.OK]
-    blocks = latency.by_block(answered)
+    blocks = by_block(answered)
     return AbilityResult(
         overall=intervals.wilson(sum(g.correct for g in given.values()), len(given)),
         kinds=_kinds(items, given),
         unparsed=sum(not g.parsed for g in given.values()),
         truncated=_truncated(answered),
         errors=len(records) - len(answered),
-        seconds_per_answer=latency.mean(blocks, latency.e2e),
-        tokens_per_answer=latency.mean(blocks, lambda r: r.completion_tokens),
+        seconds_per_answer=mean(blocks, latency.e2e),
+        tokens_per_answer=mean(blocks, lambda r: r.completion_tokens),
         correct_per_second=intervals.ratio_of_sums(_correct_by_time(records, given)),
         wrong=_wrong(items, answered, given),
     )
@@ -84,15 +85,15 @@ def _truncated(answered: Iterable[Record]) -> int | None:
 
 def _correct_by_time(
     records: Iterable[Record], given: Mapping[str, Grade]
-) -> Mapping[int, tuple[float, float]]:
+) -> Sequence[tuple[float, float]]:
     """Return correct answers and duration in seconds, by block."""
-    return {
-        block: (
+    return [
+        (
             sum(r.planned.prompt in given and given[r.planned.prompt].correct for r in group),
             (max(r.ended_ns for r in group) - min(r.sent_ns for r in group)) * _NS,
         )
-        for block, group in latency.by_block(records).items()
-    }
+        for group in by_block(records)
+    ]
 
 
 def paired(a: str, b: str, of_a: Mapping[str, Grade], of_b: Mapping[str, Grade]) -> Paired:

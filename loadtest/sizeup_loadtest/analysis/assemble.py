@@ -91,9 +91,7 @@ def assemble(folder: RunFolder) -> Results:
         folder.read_json("ability", AbilityFile),
         folder.read_json("suites", SuitesFile),
     )
-    known = _sizes(run)
-    models = _models(run, known)
-    ordered = sizes.ordered(known.values())
+    models, ordered = _models(run)
     return Results(
         tool_version=run.info.tool_version,
         started_at=run.info.started_at,
@@ -126,25 +124,23 @@ def _ability_source(run: _Run) -> str | None:
     return "built-in" if file is None else file.replace("\\", "/").rpartition("/")[2]
 
 
-def _sizes(run: _Run) -> Mapping[str, Size | None]:
-    return {
+def _models(run: _Run) -> tuple[tuple[ModelResult, ...], bool]:
+    """Return every model, and whether they are in the order of their sizes: where all are known."""
+    known = {
         model.name: sizes.size(
             _info(run, model.name).parameters, model.parameters, model.model or model.name
         )
         for model in run.config.models
     }
+    ordered = sizes.ordered(known.values())
+    models = [_model(run, model, known[model.name]) for model in run.config.models]
+    if ordered:
+        models.sort(key=lambda m: m.model_info.parameters or 0)
+    return tuple(models), ordered
 
 
 def _info(run: _Run, model: str) -> ModelInfo:
     return run.info.model_info.get(model, ModelInfo())
-
-
-def _models(run: _Run, known: Mapping[str, Size | None]) -> tuple[ModelResult, ...]:
-    """Return every model, smallest first where every size is known."""
-    models = [_model(run, model, known[model.name]) for model in run.config.models]
-    if not sizes.ordered(known.values()):
-        return tuple(models)
-    return tuple(sorted(models, key=lambda m: m.model_info.parameters or 0))
 
 
 def _model(run: _Run, model: ModelConfig, size: Size | None) -> ModelResult:
@@ -259,10 +255,12 @@ def _validity(run: _Run, models: Sequence[ModelResult]) -> Validity:
             send=validity.send_lag(counted),
             loop=run.info.loop_lag,
             stages={key: lags[key] for key in lags if key in stages},
-            search_send=validity.send_lag(searched),
-            search_stages={key: lags[key] for key in lags if capacity.is_search(key)},
         ),
         run.counts,
+        search=validity.ClientLag(
+            send=validity.send_lag(searched),
+            stages={key: lags[key] for key in lags if capacity.is_search(key)},
+        ),
         invalid={model.name: model.invalid_reason for model in models if model.invalid_reason},
         paces=_lowest_tpot(models),
         searched=len(searched),

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from sizeup_loadtest.analysis.stages.capacity import passes
 from sizeup_loadtest.data.ability import AbilityResult
 from sizeup_loadtest.data.results import CapacityResult, Cost, Estimate, ModelResult
 
 _SECONDS_PER_HOUR = 3600
-_THOUSAND = 1e3
 _MILLION = 1e6
 
 
@@ -47,14 +47,14 @@ def estimate_cost(
     correct = model.ability.correct_per_second if model.ability else None
     return Cost(
         price_per_hour=price_per_hour,
-        per_million_output_tokens=_divide(
-            per_second * _MILLION, best.tokens_per_second if best else None
+        per_million_output_tokens=(
+            best.tokens_per_second.reciprocal(per_second * _MILLION) if best else None
         ),
         at_level=best.level if best else None,
         at_mode=best.mode if best else None,
         within_slo=best.within_slo if best else None,
         upper_bound=best is not None and _is_upper_bound(best, measured, model.capacity),
-        per_correct_answer=_divide(per_second, correct),
+        per_correct_answer=correct.reciprocal(per_second) if correct else None,
     )
 
 
@@ -72,8 +72,7 @@ def throughputs(model: ModelResult, attainment: float = 0.95) -> list[Throughput
     ]
     if (capacity := model.capacity) is not None:
         for point in (point for point in capacity.points if point.out_tok_s):
-            within = point.attainment.value >= attainment and not point.saturated
-            rate = Estimate(value=point.out_tok_s)
+            rate, within = Estimate(value=point.out_tok_s), passes(point, attainment)
             measured.append(Throughput(capacity.mode, point.level, rate, within))
     return [t for t in measured if t.tokens_per_second.value > 0]
 
@@ -87,22 +86,11 @@ def _is_upper_bound(
     return best.within_slo and (largest or not conclusive)
 
 
-def _divide(price: float, rate: Estimate | None) -> Estimate | None:
-    """Divide a price per second by a rate; the ends of the interval swap."""
-    if rate is None or rate.value <= 0:
-        return None
-    if not rate.low or not rate.high:  # an interval down to 0 gives no upper end
-        return Estimate(value=price / rate.value)
-    return Estimate(value=price / rate.value, low=price / rate.high, high=price / rate.low)
-
-
 def per_thousand(cost: Cost | None) -> Estimate | None:
     """Return dollars per 1,000 correct answers: the cost of one is too small to read."""
     if cost is None or cost.per_correct_answer is None:
         return None
-    one = cost.per_correct_answer
-    low, high = (None if end is None else end * _THOUSAND for end in (one.low, one.high))
-    return Estimate(value=one.value * _THOUSAND, low=low, high=high)
+    return cost.per_correct_answer.map(lambda one: one * 1e3)
 
 
 def seconds_per_correct(ability: AbilityResult | None) -> float | None:

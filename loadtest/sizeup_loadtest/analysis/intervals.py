@@ -10,7 +10,7 @@ intervals of their means cover the true value in 85 of 100 cases.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from random import Random
 from statistics import NormalDist, fmean, linear_regression, quantiles
@@ -80,16 +80,18 @@ def effective_n(clusters: Sequence[tuple[int, int]]) -> float:
 
 Parts = Sequence[tuple[float, float]]
 """Numerator and denominator of each block."""
+Blocks = Sequence[Sequence[float]]
+"""The values of each block."""
 
 
-def ratio_of_sums(blocks: Mapping[int, tuple[float, float]]) -> Estimate | None:
+def ratio_of_sums(blocks: Parts) -> Estimate | None:
     """Estimate the sum of numerators over the sum of denominators, all non-negative.
 
     Every average has this form: tokens over seconds, or latencies over their number. The interval
     is on a logarithmic scale, so that it stays above 0. None where the denominators sum to 0; no
     interval below MIN_BLOCKS.
     """
-    parts = _parts(blocks)
+    parts = [part for part in blocks if part[1] > 0]
     if not parts:
         return None
     value = _ratio(parts)
@@ -99,10 +101,6 @@ def ratio_of_sums(blocks: Mapping[int, tuple[float, float]]) -> Estimate | None:
     return Estimate(
         value=value, low=value * math.exp(-half_width), high=value * math.exp(half_width)
     )
-
-
-def _parts(blocks: Mapping[int, tuple[float, float]]) -> Parts:
-    return [blocks[block] for block in sorted(blocks) if blocks[block][1] > 0]
 
 
 def _ratio(parts: Parts) -> float:
@@ -136,38 +134,38 @@ def student_quantile(freedom: int) -> float:
     return z + math.fsum(terms)
 
 
-def mean_estimate(blocks: Mapping[int, Sequence[float]]) -> Estimate | None:
-    """Estimate the mean of non-negative values, given by block."""
+def mean_estimate(blocks: Blocks) -> Estimate | None:
+    """Estimate the mean of non-negative values."""
     return ratio_of_sums(_sums(blocks))
 
 
-def _sums(blocks: Mapping[int, Sequence[float]]) -> dict[int, tuple[float, float]]:
-    return {block: (math.fsum(values), float(len(values))) for block, values in blocks.items()}
+def _sums(blocks: Blocks) -> Parts:
+    return [(math.fsum(values), float(len(values))) for values in blocks if values]
 
 
-def geometric_mean(blocks: Mapping[int, Sequence[float]]) -> Estimate | None:
-    """Estimate the geometric mean of positive ratios, given by block."""
-    parts = _parts(_sums({b: [math.log(ratio) for ratio in v] for b, v in blocks.items()}))
+def geometric_mean(blocks: Blocks) -> Estimate | None:
+    """Estimate the geometric mean of positive ratios."""
+    parts = _sums([[math.log(ratio) for ratio in ratios] for ratios in blocks])
     if not parts:
         return None
-    value = _ratio(parts)
+    mean = _ratio(parts)
     if len(parts) < MIN_BLOCKS:
-        return Estimate(value=math.exp(value))
+        return Estimate(value=math.exp(mean))
     half_width = _half_width(parts)
-    low, high = math.exp(value - half_width), math.exp(value + half_width)
-    return Estimate(value=math.exp(value), low=low, high=high)
+    logs = Estimate(value=mean, low=mean - half_width, high=mean + half_width)
+    return logs.map(math.exp)
 
 
 def distribution(
-    blocks: Mapping[int, Sequence[float]], requests: Sequence[Sequence[float]] | None = None
+    blocks: Blocks, requests: Sequence[Sequence[float]] | None = None
 ) -> Distribution | None:
-    """Summarise values given by block; None without values.
+    """Summarise values; None without any.
 
     `requests` are the values by request, where one has several: they are correlated, and a
     percentile is reported where enough of them are independent (`effective_n`, at least the number
     of requests). Percentiles are interpolated linearly (type 7).
     """
-    ordered = sorted(value for group in blocks.values() for value in group)
+    ordered = sorted(value for values in blocks for value in values)
     mean = mean_estimate(blocks)
     if mean is None:
         return None
@@ -183,10 +181,7 @@ def distribution(
     return Distribution(
         n=n,
         mean=mean,
-        p50=percentile(50),
-        p90=percentile(90),
-        p95=percentile(95),
-        p99=percentile(99),
+        **{f"p{point}": percentile(point) for point in (50, 90, 95, 99)},
         low=ordered[0],
         high=ordered[-1],
     )

@@ -40,15 +40,28 @@ def count(records: Sequence[Record]) -> RequestCount:
 
 @dataclass(frozen=True, slots=True)
 class ClientLag:
+    """Delays of the client in one part of a run: its plan, or its capacity search."""
+
     send: Lag | None = None
     """Sent - scheduled, in open loop."""
     loop: Lag | None = None
     """Wake-up delay of the event loop, over the run."""
     stages: Mapping[str, Lag] = field(default_factory=dict)
     """The same by stage."""
-    search_send: Lag | None = None
-    search_stages: Mapping[str, Lag] = field(default_factory=dict)
-    """The same in the capacity search, where it affects no other metric."""
+
+    @property
+    def worst(self) -> str | None:
+        """The stage with the largest p99, among those with enough samples."""
+        names = [name for name, lag in self.stages.items() if lag.n >= MIN_SAMPLES]
+        return max(names, key=lambda name: self.stages[name].p99, default=None)
+
+    def excess(self, limits: RunLimits, where: str = "") -> Iterator[str]:
+        """Yield every delay above its limit."""
+        most = limits.max_loop_lag_seconds
+        yield from _late(f"{where}send lag", self.send, limits.max_send_lag_seconds)
+        yield from _late(_LOOP, self.loop, most)
+        if (stage := self.worst) is not None:
+            yield from _late(f"{formatting.stage_key(stage)}: {_LOOP}", self.stages[stage], most)
 
 
 def send_lag(records: Sequence[Record]) -> Lag | None:
@@ -95,6 +108,7 @@ def evaluate(
     lag: ClientLag,
     counts: Mapping[str, RequestCount],
     *,
+    search: ClientLag,
     invalid: Mapping[str, str],
     paces: Mapping[str, float],
     searched: int = 0,
@@ -107,21 +121,12 @@ def evaluate(
     """List every exceeded limit; one is enough to make a run invalid.
 
     `counts` has every model, `invalid` the reasons of the invalid ones, `paces` the lowest TPOT of
-    any model by stage. `searched` requests were of the capacity search, `unsent` of the plan;
+    any model by stage. `search` is the lag in the capacity search, which affects no other metric,
+    and `searched` the number of its requests; `unsent` requests are of the plan;
     `not_sent` is why the client could not send one. A run that is not `complete` was interrupted.
     """
     sent, errors = (sum(getattr(c, n) for c in counts.values()) for n in ("sent", "errors"))
-    stage = _worst(lag.stages)
-    reasons = [
-        *_late(_SEND, lag.send, limits.max_send_lag_seconds),
-        *_late(_LOOP, lag.loop, limits.max_loop_lag_seconds),
-    ]
-    if stage is not None:
-        reasons += _late(
-            f"{formatting.stage_key(stage)}: {_LOOP}",
-            lag.stages[stage],
-            limits.max_loop_lag_seconds,
-        )
+    stage, reasons = lag.worst, list(lag.excess(limits))
     if not_sent:
         reasons.append(f"the client could not send every request: {not_sent}")
     notes = [f"{name} is invalid: {reason}" for name, reason in invalid.items()]
@@ -130,7 +135,7 @@ def evaluate(
         notes = []
     if not sent + searched:
         reasons.append("no request was sent")
-    notes += [*warnings, *_search_lag(limits, lag), *_lag_above_tpot(lag, paces)]
+    notes += [*warnings, *search.excess(limits, "capacity search: "), *_lag_above_tpot(lag, paces)]
     if unsent:
         cause = "time limit" if complete else "the run was stopped"
         notes.append(f"{unsent} planned requests were not sent: {cause}")
@@ -148,7 +153,6 @@ def evaluate(
     )
 
 
-_SEND = "send lag"
 _LOOP = "event loop lag"
 
 _LOAD_STATES = {
@@ -185,8 +189,9 @@ def stage_warnings(models: Sequence[ModelResult], shares_prefixes: bool = False)
         n: t for n, t in _STAGE_WARNINGS.items() if n != "cached_prompts" or not shares_prefixes
     }
     for model in models:
-        if model.invalid_reason is None:
-            yield from _invalid_stages(model)
+        for stage in model.stages if model.invalid_reason is None else ():
+            if stage.invalid_reason is not None:
+                yield f"{model.name}: {stage.stage} is invalid: {stage.invalid_reason}"
         for state, explained in _LOAD_STATES.items():
             if found := [s.stage for s in model.stages if s.load_state == state]:
                 yield f"{model.name}: {', '.join(found)}: {explained}"
@@ -199,32 +204,10 @@ def stage_warnings(models: Sequence[ModelResult], shares_prefixes: bool = False)
                 yield f"{model.name}: {sum(stages.values())} {text} (in {where})"
 
 
-def _invalid_stages(model: ModelResult) -> Iterator[str]:
-    for stage in model.stages:
-        if stage.invalid_reason is not None:
-            yield f"{model.name}: {stage.stage} is invalid: {stage.invalid_reason}"
-
-
-def _worst(stages: Mapping[str, Lag]) -> str | None:
-    """Return the stage with the largest p99, among those with enough samples."""
-    names = [name for name, lag in stages.items() if lag.n >= MIN_SAMPLES]
-    return max(names, key=lambda name: stages[name].p99, default=None)
-
-
 def _late(what: str, lag: Lag | None, limit: float) -> list[str]:
     if lag is None or lag.p99 <= limit:
         return []
     return [f"{what} p99 {lag.p99 * 1000:.1f} ms (limit {limit * 1000:.0f} ms)"]
-
-
-def _search_lag(limits: RunLimits, lag: ClientLag) -> Iterator[str]:
-    yield from _late(f"capacity search: {_SEND}", lag.search_send, limits.max_send_lag_seconds)
-    stage = _worst(lag.search_stages)
-    if stage is not None:
-        worst = lag.search_stages[stage]
-        yield from _late(
-            f"{formatting.stage_key(stage)}: {_LOOP}", worst, limits.max_loop_lag_seconds
-        )
 
 
 def _lag_above_tpot(lag: ClientLag, paces: Mapping[str, float]) -> Iterator[str]:

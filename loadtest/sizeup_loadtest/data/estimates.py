@@ -1,5 +1,8 @@
 """The kinds of values in `results.json`; see `results`."""
 
+from collections.abc import Callable
+from typing import Self
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -17,6 +20,20 @@ class Estimate(Result):
     value: float
     low: float | None = None
     high: float | None = None
+
+    def map(self, change: Callable[[float], float]) -> Self:
+        """Change the value and both ends of its interval alike."""
+        low, high = (None if end is None else change(end) for end in (self.low, self.high))
+        return type(self)(value=change(self.value), low=low, high=high)
+
+    def reciprocal(self, numerator: float = 1.0) -> Self | None:
+        """Return `numerator` / this, whose ends swap; None where it is not above 0."""
+        if self.value <= 0:
+            return None
+        if not self.low or not self.high:  # an interval down to 0 gives no upper end
+            return type(self)(value=numerator / self.value)
+        low, high = numerator / self.high, numerator / self.low
+        return type(self)(value=numerator / self.value, low=low, high=high)
 
 
 class Proportion(Result):

@@ -10,16 +10,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sizeup_loadtest.data.ability import AbilityResult, SuiteScore
-from sizeup_loadtest.data.capacity import CapacityPoint as CapacityPoint
-from sizeup_loadtest.data.capacity import CapacityResult as CapacityResult
 from sizeup_loadtest.data.estimates import Distribution as Distribution
 from sizeup_loadtest.data.estimates import Estimate as Estimate
 from sizeup_loadtest.data.estimates import Proportion as Proportion
 from sizeup_loadtest.data.estimates import Result as Result
-from sizeup_loadtest.data.stage_parts import LatencyBreakdown as LatencyBreakdown
-from sizeup_loadtest.data.stage_parts import MeanAndMax as MeanAndMax
-from sizeup_loadtest.data.stage_parts import ServerMetrics as ServerMetrics
-from sizeup_loadtest.data.stage_parts import TurnResult as TurnResult
+from sizeup_loadtest.data.parts import CapacityPoint as CapacityPoint
+from sizeup_loadtest.data.parts import CapacityResult as CapacityResult
+from sizeup_loadtest.data.parts import LatencyBreakdown as LatencyBreakdown
+from sizeup_loadtest.data.parts import MeanAndMax as MeanAndMax
+from sizeup_loadtest.data.parts import ServerMetrics as ServerMetrics
+from sizeup_loadtest.data.parts import TurnResult as TurnResult
 
 SCHEMA_VERSION = 1
 
@@ -275,3 +275,8 @@ class Results(Result):
     validity: Validity
     verdict: Verdict | None
     samples: tuple[SampleOutputs, ...] = ()
+
+    def config_section(self, name: str) -> Mapping[str, object]:
+        """Return a section of the config; empty without it, as in the results of an older tool."""
+        found = self.config.get(name)
+        return found if isinstance(found, Mapping) else {}

@@ -1,12 +1,11 @@
 """The comparison of two runs, as Markdown."""
 
 from sizeup_loadtest import formatting
-from sizeup_loadtest.analysis.comparison.compare import Change, Comparison
+from sizeup_loadtest.analysis.comparison.compare import TIMES, Change, Comparison
 from sizeup_loadtest.data.results import Results
 from sizeup_loadtest.report.markdown import escape, table
 
 HEADS = ("model", "stage", "metric", "first", "second", "change (95 % CI)")
-_TIMES = ("ttft", "tpot", "e2e")
 
 
 def render(before: Results, after: Results, compared: Comparison) -> str:
@@ -74,4 +73,4 @@ def verdict(change: Change) -> str:
 def _value(change: Change, value: float) -> str:
     if change.kind == "difference":
         return formatting.percent(value)
-    return formatting.seconds(value) if change.metric in _TIMES else formatting.number(value)
+    return formatting.seconds(value) if change.metric in TIMES else formatting.number(value)

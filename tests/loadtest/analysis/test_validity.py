@@ -23,12 +23,14 @@ def evaluated(
     searched: int = 0,
     unsent: int = 0,
     not_sent: str | None = None,
+    search: ClientLag | None = None,
 ) -> Validity:
     counts = counts or {"a": RequestCount(100, 5)}
     return validity.evaluate(
         RunLimits(),
         late or ClientLag(send=lag(0.05), loop=lag(0.05)),
         counts,
+        search=search or ClientLag(),
         invalid={
             name: reason
             for name, count in counts.items()
@@ -109,7 +111,7 @@ def test_a_capacity_search_alone_is_a_run() -> None:
 
 def test_client_lag_in_the_capacity_search_is_a_warning() -> None:
     stages = {"capacity-64": lag(0.07)}
-    result = evaluated(ClientLag(search_send=lag(0.06), search_stages=stages))
+    result = evaluated(search=ClientLag(send=lag(0.06), stages=stages))
     assert result.valid
     assert [("60.0" in w, "70.0" in w) for w in result.warnings] == [(True, False), (False, True)]
 

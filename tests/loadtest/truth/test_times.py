@@ -10,6 +10,7 @@ import pytest
 from loadtest.mock import Behaviour, ServedRequest
 from loadtest.truth.against_mock import MODEL, RESOLUTION, LoadCase, Seen, fine, off, run_load
 from sizeup_loadtest.analysis.stages import latency
+from sizeup_loadtest.analysis.stages.blocks import Metric
 from sizeup_loadtest.config.schema import Slo
 from sizeup_loadtest.data.record import Api, Outcome
 from sizeup_loadtest.workload.schedule import Stage
@@ -27,7 +28,7 @@ def agree(seen: list[Seen]) -> None:
             read >= wrote
             for read, wrote in zip(one.record.chunk_ns, one.truth.written_ns, strict=True)
         )
-    figures: list[tuple[latency.Metric, Callable[[ServedRequest], float]]] = [
+    figures: list[tuple[Metric, Callable[[ServedRequest], float]]] = [
         (latency.ttft, lambda a: a.ttft_seconds),
         (latency.e2e, lambda a: a.e2e_seconds),
         (latency.norm_latency, lambda a: a.e2e_seconds / a.tokens),

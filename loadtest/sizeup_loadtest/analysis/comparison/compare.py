@@ -27,11 +27,12 @@ from sizeup_loadtest.data.results import (
 from sizeup_loadtest.errors import UsageError
 
 Kind = Literal["ratio", "difference"]
+Measured = Estimate | Proportion | None
 
-_TIMES = ("ttft", "tpot", "e2e")
+TIMES = ("ttft", "tpot", "e2e")
 _RATES = ("out_tok_s", "goodput")
+_METRICS = (*TIMES, *_RATES, "attainment")
 _CHAT = frozenset({"instruct", "chat", "it", "latest"})
-_METRICS = (*_TIMES, *_RATES, "attainment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,7 @@ def _split(pair: str, first: Set[str], second: Set[str]) -> tuple[str, str]:
 
 def _blocks(results: Results) -> int:
     """Return the number of blocks in the plan, from the config that the results carry."""
-    load = results.config.get("load")
-    blocks = load.get("blocks") if isinstance(load, Mapping) else None
+    blocks = results.config_section("load").get("blocks")
     return blocks if isinstance(blocks, int) else intervals.MIN_BLOCKS
 
 
@@ -158,16 +158,15 @@ def _is_missing(metric: str, before: StageResult, after: StageResult) -> bool:
     """
     if metric == "out_tok_s" and after.mode == "open" and after.out_tok_s is None:
         return False
-    if not _value(getattr(before, metric)):
+    first, second = _measured(before, metric), _measured(after, metric)
+    if first is None or not first.value:
         return False
-    now: float | None = _value(getattr(after, metric))
-    return now is None or (now == 0 and metric in _RATES)
+    return second is None or (second.value == 0 and metric in _RATES)
 
 
-def _value(metric: Distribution | Estimate | Proportion | None) -> float | None:
-    if metric is None:
-        return None
-    return metric.mean.value if isinstance(metric, Distribution) else metric.value
+def _measured(stage: StageResult, metric: str) -> Measured:
+    seen: Distribution | Estimate | Proportion | None = getattr(stage, metric)
+    return seen.mean if isinstance(seen, Distribution) else seen
 
 
 def _warnings(before: Results, after: Results, same: bool) -> Iterator[str]:
@@ -230,45 +229,35 @@ def _by_stage(records: Records) -> Mapping[tuple[str, str], list[Record]]:
 def _stages(a: ModelResult, b: ModelResult, paired: Mapping[Key, Estimate]) -> Iterator[Change]:
     second = {stage.stage: stage for stage in b.stages}
     for stage in a.stages:
-        if stage.stage in second:
-            yield from _times(a.name, stage, second[stage.stage], paired)
-            yield from _rates(a.name, stage, second[stage.stage])
-
-
-def _times(
-    model: str, before: StageResult, after: StageResult, paired: Mapping[Key, Estimate]
-) -> Iterator[Change]:
-    for metric in _TIMES:
-        a: Distribution | None = getattr(before, metric)
-        b: Distribution | None = getattr(after, metric)
-        if a is None or b is None:
-            continue
-        exact = paired.get((model, before.stage, metric))
-        change = exact or ratio(a.mean, b.mean)
-        if change is not None:
-            yield Change(model, before.stage, metric, "ratio", False, a.mean.value, b.mean.value,
-                         change, exact is not None)  # fmt: skip
-
-
-def _rates(model: str, before: StageResult, after: StageResult) -> Iterator[Change]:
-    for metric in _RATES:
-        a: Estimate | None = getattr(before, metric)
-        b: Estimate | None = getattr(after, metric)
-        change = ratio(a, b) if a and b else None
-        if a and b and change:
-            yield Change(model, before.stage, metric, "ratio", True, a.value, b.value, change)
-    if before.attainment and after.attainment:
-        yield _difference(model, before.stage, "attainment", before.attainment, after.attainment)
+        if (other := second.get(stage.stage)) is not None:
+            for metric in _METRICS:
+                before, after = (_measured(one, metric) for one in (stage, other))
+                key = (a.name, stage.stage, metric)
+                yield from _change(*key, before, after, paired.get(key))
 
 
 def _ability(a: ModelResult, b: ModelResult) -> Iterator[Change]:
     if a.ability and b.ability:
-        yield _difference(a.name, None, "ability", a.ability.overall, b.ability.overall)
+        yield from _change(a.name, None, "ability", a.ability.overall, b.ability.overall)
 
 
-def _difference(model: str, stage: str | None, metric: str, a: Proportion, b: Proportion) -> Change:
-    change = difference(a, b)
-    return Change(model, stage, metric, "difference", True, a.value, b.value, change)
+def _change(
+    model: str,
+    stage: str | None,
+    metric: str,
+    before: Measured,
+    after: Measured,
+    exact: Estimate | None = None,
+) -> Iterator[Change]:
+    """Yield the change of a metric that both runs have; `exact` is the ratio paired by request."""
+    if isinstance(before, Proportion) and isinstance(after, Proportion):
+        yield Change(model, stage, metric, "difference", True, before.value, after.value,
+                     difference(before, after))  # fmt: skip
+    if isinstance(before, Estimate) and isinstance(after, Estimate):
+        if (change := exact or ratio(before, after)) is None:
+            return
+        yield Change(model, stage, metric, "ratio", metric not in TIMES, before.value,
+                     after.value, change, exact is not None)  # fmt: skip
 
 
 def ratio(before: Estimate, after: Estimate) -> Estimate | None:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 
 from sizeup_loadtest.analysis import intervals
 from sizeup_loadtest.analysis.stages import latency, throughput
-from sizeup_loadtest.analysis.stages.latency import Metric, e2e, tpot, ttft
+from sizeup_loadtest.analysis.stages.blocks import Metric
+from sizeup_loadtest.analysis.stages.latency import e2e, tpot, ttft
 from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.data.results import Estimate, Paired
 
@@ -23,7 +24,7 @@ def paired(
             below, above = metric(one), metric(other)
             if below and above:
                 ratios[block].append(above / below)
-        return intervals.geometric_mean(ratios)
+        return intervals.geometric_mean([*ratios.values()])
 
     return Paired(
         a=a, b=b, stage=stage, tpot_ratio=ratio(tpot), ttft_ratio=ratio(ttft), e2e_ratio=ratio(e2e)

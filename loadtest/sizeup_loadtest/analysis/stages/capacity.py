@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sizeup_loadtest.analysis import intervals
-from sizeup_loadtest.analysis.stages import knee, latency, open_loop, throughput
+from sizeup_loadtest.analysis.stages import knee, latency, open_loop
 from sizeup_loadtest.config.schema import Mode, Slo
 from sizeup_loadtest.data.record import Record
-from sizeup_loadtest.data.results import CapacityPoint, CapacityResult, Proportion
+from sizeup_loadtest.data.results import CapacityPoint, CapacityResult
 from sizeup_loadtest.workload.schedule import Stage
 
 TRIES = 3
@@ -106,9 +106,7 @@ def saturated(records: Sequence[Record]) -> bool:
     first response are left out: until then any load has a growing number in flight.
     """
     first_end = min((r.ended_ns for r in records), default=0)
-    ordered = sorted(records, key=lambda r: r.scheduled_ns)
-    numbers = zip(ordered, open_loop.in_flight_at_arrival(ordered), strict=True)
-    steady = [(r, float(n)) for r, n in numbers if r.scheduled_ns >= first_end]
+    steady = open_loop.in_flight_since(records, first_end)
     in_flight = [n for _, n in steady]
     return intervals.is_growing(in_flight) and intervals.is_growing([_waited(r) for r, _ in steady])
 
@@ -124,25 +122,16 @@ def point(records: Sequence[Record], mode: Mode, level: float, slo: Slo) -> Capa
     first = records[0]
     load = Stage(first.stage, mode, level, first.planned.length)
     stage = latency.stage_result(load, records, slo)
+    blocks, *_ = latency.measured(load, [r for r in records if not r.planned.warm_up], slo)
     return CapacityPoint(
         level=level,
-        attainment=_attainment(records, mode, slo),
+        attainment=latency.attainment(mode, blocks, slo),  # also where it saturates the server
         out_tok_s=stage.out_tok_s.value if stage.out_tok_s else None,
         ttft_p50=stage.ttft_sched.p50 if stage.ttft_sched else None,
         ttft_p95=stage.ttft_sched.p95 if stage.ttft_sched else None,
         tpot_p50=stage.tpot.p50 if stage.tpot else None,
         saturated=mode == "open" and _mostly_saturated(records),
     )
-
-
-def _attainment(records: Sequence[Record], mode: Mode, slo: Slo) -> Proportion:
-    """Return the attainment of a load, also where it saturates the server."""
-    measured = [r for r in records if not r.planned.warm_up]
-    if mode == "closed":
-        blocks = throughput.steady([*latency.by_block(measured).values()])
-    else:
-        blocks = [part.arrivals for part in latency.open_parts(measured)]
-    return latency.attainment(mode, dict(enumerate(blocks)), slo)
 
 
 def _mostly_saturated(records: Sequence[Record]) -> bool:

@@ -15,23 +15,18 @@ which ran at lower concurrency, and those of an open loop before its steady stat
 Rates are in `throughput`.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from math import ceil
 from typing import Literal
 
 from sizeup_loadtest.analysis import intervals
 from sizeup_loadtest.analysis.stages import breakdown, open_loop, throughput, turns
+from sizeup_loadtest.analysis.stages.blocks import Blocks, by_block, distribution, mean
 from sizeup_loadtest.config.schema import Mode, Slo
 from sizeup_loadtest.data.record import Outcome, Record
-from sizeup_loadtest.data.results import (
-    Distribution,
-    Estimate,
-    Proportion,
-    StageResult,
-)
+from sizeup_loadtest.data.results import Distribution, Estimate, Proportion, StageResult
 from sizeup_loadtest.workload.schedule import Stage
 
 _NS = 1e-9
@@ -41,9 +36,6 @@ generates 10,000 tokens/s for one user."""
 _RELOAD_SECONDS = 1.0
 _RELOAD_FACTOR = 5
 """A preload request slower than both (seconds; multiples of the median TTFT) loaded the model."""
-
-
-Metric = Callable[[Record], float | None]
 
 
 def ttft(record: Record) -> float | None:
@@ -130,9 +122,6 @@ def meets_slo(record: Record, slo: Slo) -> bool:
     return pace is None or pace <= slo.tpot_seconds
 
 
-Blocks = Mapping[int, Sequence[Record]]
-
-
 def stage_result(load: Stage, records: Iterable[Record], slo: Slo) -> StageResult:
     """Compute every metric of one model under one load; ValueError without records.
 
@@ -142,12 +131,10 @@ def stage_result(load: Stage, records: Iterable[Record], slo: Slo) -> StageResul
     counted = [r for r in everything if not r.planned.warm_up]
     if not counted:
         raise ValueError(f"{load.key}: no records")
-    of_mode = _open_loop if load.mode == "open" else _closed
-    measured = of_mode(load, counted, slo)
-    blocks = measured.blocks
+    blocks, rates, state = measured(load, counted, slo)
     ok = [r for r in counted if r.outcome is Outcome.OK]
-    pace, first = _distribution(blocks, tpot), _distribution(blocks, ttft)
-    settled = measured.state in (None, "steady")
+    pace, first = distribution(blocks, tpot), distribution(blocks, ttft)
+    settled = state in (None, "steady")
     in_slo = attainment(load.mode, blocks, slo) if settled else None
     return StageResult(
         stage=load.key,
@@ -162,16 +149,16 @@ def stage_result(load: Stage, records: Iterable[Record], slo: Slo) -> StageResul
         completion_tokens=mean(blocks, lambda r: r.completion_tokens),
         counted_by=_counted_by(ok),
         ttft=first,
-        ttft_sched=_distribution(blocks, ttft_sched),
-        answer_ttft=_distribution(blocks, answer_ttft) if any(map(_thinks, ok)) else None,
+        ttft_sched=distribution(blocks, ttft_sched),
+        answer_ttft=distribution(blocks, answer_ttft) if any(map(_thinks, ok)) else None,
         itl=_itl(blocks),
         tpot=pace,
-        e2e=_distribution(blocks, e2e),
-        e2e_sched=_distribution(blocks, e2e_sched),
-        norm_latency=_distribution(blocks, norm_latency),
-        tok_s_user=None if pace is None else _inverse(pace.mean),
+        e2e=distribution(blocks, e2e),
+        e2e_sched=distribution(blocks, e2e_sched),
+        norm_latency=distribution(blocks, norm_latency),
+        tok_s_user=pace.mean.reciprocal() if pace else None,
         attainment=in_slo,
-        load_state=measured.state,
+        load_state=state,
         frequent_errors=frequent_errors(counted),
         retries=sum(r.retries for r in counted),
         tokens_per_chunk=_tokens_per_chunk(ok),
@@ -181,54 +168,53 @@ def stage_result(load: Stage, records: Iterable[Record], slo: Slo) -> StageResul
         cached_tokens=mean(blocks, lambda r: r.cached_tokens),
         cached_prompts=sum(_is_cached_prompt(r) for r in ok),
         reloads=_reloads(everything, first),
-        turns=turns.by_turn(by_block(counted), ttft),
-        **_rates(measured.rates, settled=settled),
+        turns=turns.by_turn(counted, ttft),
+        **_rates(rates, settled=settled),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """What is measured of a stage."""
-
-    blocks: Blocks
-    rates: Sequence[throughput.Rates]
-    """By block."""
-    state: open_loop.LoadState | None = None
+Measured = tuple[Blocks, Sequence[throughput.Rates], open_loop.LoadState | None]
+"""Blocks, the rates of each, and the state of an open loop."""
 
 
-def _closed(load: Stage, records: Sequence[Record], slo: Slo) -> _Measured:
+def measured(load: Stage, records: Sequence[Record], slo: Slo) -> Measured:
+    """Return what is measured of a stage's records, apart from ramps and settling."""
+    return (_open_loop if load.mode == "open" else _closed)(load, records, slo)
+
+
+def _closed(load: Stage, records: Sequence[Record], slo: Slo) -> Measured:
     sent = by_block(records)
-    blocks = dict(zip(sent, throughput.steady([*sent.values()]), strict=True))
+    blocks = throughput.steady(sent)
     rates = [
-        throughput.closed_rates(sent[b], inner, int(load.level), lambda r: meets_slo(r, slo))
-        for b, inner in blocks.items()
+        throughput.closed_rates(block, inner, int(load.level), lambda r: meets_slo(r, slo))
+        for block, inner in zip(sent, blocks, strict=True)
     ]
-    return _Measured(blocks, rates)
+    return blocks, rates, None
 
 
-def _open_loop(load: Stage, records: Sequence[Record], slo: Slo) -> _Measured:
-    runs = [*by_block(records).values()]
+def _open_loop(load: Stage, records: Sequence[Record], slo: Slo) -> Measured:
+    runs = by_block(records)
+    state: open_loop.LoadState | None = None
     if load.arrival == "trace":  # its load varies as it was recorded
-        whole = [open_loop.whole(run) for run in runs]
-        rates = [throughput.open_rates(part, lambda r: meets_slo(r, slo)) for part in whole]
-        return _Measured({i: part.arrivals for i, part in enumerate(whole)}, rates)
-    parts = open_parts(records)
+        parts = [open_loop.whole(run) for run in runs]
+    else:
+        parts = open_parts(records)
+        states = {open_loop.state(run, load.level) for run in runs}
+        state = next(s for s in ("saturated", "transient", "steady") if s in states)
     rates = [throughput.open_rates(part, lambda r: meets_slo(r, slo)) for part in parts]
-    states = {open_loop.state(run, load.level) for run in runs}
-    worst = next(s for s in ("saturated", "transient", "steady") if s in states)
-    return _Measured({i: part.arrivals for i, part in enumerate(parts)}, rates, worst)
+    return [part.arrivals for part in parts], rates, state
 
 
-def open_parts(records: Sequence[Record]) -> Sequence[open_loop.Part]:
+def open_parts(records: Sequence[Record]) -> list[open_loop.Part]:
     """Return the blocks of an open loop: parts of one long stage, or each of several short ones."""
-    runs = [*by_block(records).values()]
+    runs = by_block(records)
     count = intervals.MIN_BLOCKS if len(runs) == 1 else 1
     return [part for run in runs for part in open_loop.parts(run, count)]
 
 
 def attainment(mode: Mode, blocks: Blocks, slo: Slo) -> Proportion:
     """Return the fraction of requests within the SLO."""
-    counts = [(sum(meets_slo(r, slo) for r in group), len(group)) for group in blocks.values()]
+    counts = [(sum(meets_slo(r, slo) for r in block), len(block)) for block in blocks]
     if mode == "open":
         return intervals.clustered_proportion([(k, n) for k, n in counts if n])
     return intervals.wilson(sum(k for k, _ in counts), sum(n for _, n in counts))
@@ -246,7 +232,7 @@ def _thinks(record: Record) -> bool:
 
 def _rates(blocks: Sequence[throughput.Rates], *, settled: bool) -> dict[str, Estimate | None]:
     rates = {
-        name: intervals.ratio_of_sums(dict(enumerate(block[name] for block in blocks)))
+        name: intervals.ratio_of_sums([block[name] for block in blocks])
         for name in throughput.NAMES
     }
     return rates if settled else rates | {"goodput": None}
@@ -281,41 +267,11 @@ def _reloads(records: Sequence[Record], first: Distribution | None) -> int:
     return len({r.planned.block for r in records if r.planned.warm_up and (e2e(r) or 0.0) > limit})
 
 
-def by_block(records: Iterable[Record]) -> dict[int, list[Record]]:
-    """Group records by block, in order."""
-    blocks: dict[int, list[Record]] = defaultdict(list)
-    for record in records:
-        blocks[record.planned.block].append(record)
-    return dict(sorted(blocks.items()))
-
-
-def _values(blocks: Blocks, metric: Metric) -> dict[int, list[float]]:
-    return {b: [v for r in group if (v := metric(r)) is not None] for b, group in blocks.items()}
-
-
-def _distribution(blocks: Blocks, metric: Metric) -> Distribution | None:
-    return intervals.distribution(_values(blocks, metric))
-
-
-def mean(blocks: Blocks, metric: Metric) -> Estimate | None:
-    """Estimate the mean of a metric over the requests that succeeded."""
-    ok = {b: [r for r in group if r.outcome is Outcome.OK] for b, group in blocks.items()}
-    return intervals.mean_estimate(_values(ok, metric))
-
-
-def _inverse(estimate: Estimate) -> Estimate | None:
-    """Turn seconds per token into tokens per second; the ends of the interval swap."""
-    if estimate.value <= 0:
-        return None
-    low, high = (1 / end if end else None for end in (estimate.high, estimate.low))
-    return Estimate(value=1 / estimate.value, low=low, high=high)
-
-
 def _itl(blocks: Blocks) -> Distribution | None:
     """Pool the gaps between chunks; n is the number of requests, whose gaps may be correlated."""
-    gaps = {b: [g for r in group if (g := _gaps(r))] for b, group in blocks.items()}
-    pooled = {b: [gap for gaps in group for gap in gaps] for b, group in gaps.items()}
-    return intervals.distribution(pooled, [request for group in gaps.values() for request in group])
+    requests = [[gaps for r in block if (gaps := _gaps(r))] for block in blocks]
+    pooled = [[gap for gaps in block for gap in gaps] for block in requests]
+    return intervals.distribution(pooled, [gaps for block in requests for gaps in block])
 
 
 def _gaps(record: Record) -> list[float]:

@@ -16,9 +16,9 @@ capacity and 300 s the mean attainment is within 0.04 of the truth, in 48 to 118
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from math import inf
 from statistics import fmean, median
 from typing import Literal
@@ -106,7 +106,9 @@ def seconds_needed(run: Sequence[Record], rate: float) -> float:
             return inf
         needed = max(needed, _RELAXATIONS * 2 * rate / (served - rate) ** 2)
     # Growth of a stage this short may be chance, which twice the time shows.
-    return max(needed, 2 * (end - begin) * _NS) if _is_growing(run) else needed
+    settled = in_flight_since(run, begin + SETTLING * (end - begin))
+    growing = intervals.is_growing([n for _, n in settled])
+    return max(needed, 2 * (end - begin) * _NS) if growing else needed
 
 
 def service_rate(run: Sequence[Record]) -> float | None:
@@ -119,7 +121,7 @@ def service_rate(run: Sequence[Record]) -> float | None:
     if fmean(waits) < _WAIT_SHARE * fmean(r.ended_ns - r.scheduled_ns for r in ok):
         return None
     late = round(base + _SLACK * answer / _NS)
-    spans = list(_merged([(r.scheduled_ns + late, r.scheduled_ns + _ttft_ns(r)) for r in ok]))
+    spans = _merged([(r.scheduled_ns + late, r.scheduled_ns + _ttft_ns(r)) for r in ok])
     ends = sorted(r.ended_ns for r in run)
     ended = sum(bisect_right(ends, b) - bisect_right(ends, a) for a, b in spans)
     seconds = sum(b - a for a, b in spans) * _NS
@@ -159,24 +161,19 @@ def in_flight_at_arrival(records: Sequence[Record]) -> list[int]:
     ]
 
 
-def _is_growing(run: Sequence[Record]) -> bool:
-    """Whether ever more requests are in flight after the settling third."""
-    begin, end = _span(run)
-    ordered = sorted(run, key=lambda r: r.scheduled_ns)
+def in_flight_since(records: Sequence[Record], begin_ns: float) -> list[tuple[Record, float]]:
+    """Return the requests that are due from a time on, in order, each with the number in flight."""
+    ordered = sorted(records, key=lambda r: r.scheduled_ns)
     numbers = zip(ordered, in_flight_at_arrival(ordered), strict=True)
-    first = begin + SETTLING * (end - begin)
-    return intervals.is_growing([float(n) for r, n in numbers if r.scheduled_ns >= first])
+    return [(r, float(n)) for r, n in numbers if r.scheduled_ns >= begin_ns]
 
 
-def _merged(spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Yield the union of spans; empty ones are left out."""
-    events = sorted(event for a, b in spans if a < b for event in ((a, -1), (b, 1)))
-    begin = 0
-    open_spans = accumulate(-step for _, step in events)
-    before = 0
-    for (at, _), now in zip(events, open_spans, strict=True):
-        if before == 0:
-            begin = at
-        if now == 0 and at > begin:
-            yield begin, at
-        before = now
+def _merged(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the union of spans; empty ones are left out."""
+    merged: list[tuple[int, int]] = []
+    for begin, end in sorted(span for span in spans if span[0] < span[1]):
+        if merged and begin <= merged[-1][1]:
+            first, last = merged.pop()
+            begin, end = first, max(last, end)
+        merged.append((begin, end))
+    return merged

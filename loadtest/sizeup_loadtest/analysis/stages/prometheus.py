@@ -1,7 +1,6 @@
 """Queue, batch and KV cache in the Prometheus metrics of known servers. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -47,10 +46,8 @@ Kinds = Mapping[str, tuple[str, float]]
 """queue, running, kv_usage -> name of the metric and its value."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Series:
-    models: frozenset[str]
-    value: float
+_Series = tuple[frozenset[str], float]
+"""The names of its model in its labels, and its value."""
 
 
 def read(body: bytes, model: str) -> Kinds:
@@ -65,7 +62,7 @@ def read(body: bytes, model: str) -> Kinds:
         for family in text_string_to_metric_families(lines.decode(errors="replace")):
             for sample in family.samples:
                 models = frozenset(sample.labels[n] for n in _MODEL_LABELS if n in sample.labels)
-                found.setdefault(sample.name, []).append(_Series(models, sample.value))
+                found.setdefault(sample.name, []).append((models, sample.value))
     except ValueError:
         return {}
     result: dict[str, tuple[str, float]] = {}
@@ -79,19 +76,12 @@ def read(body: bytes, model: str) -> Kinds:
 def summary(samples: Sequence[Kinds]) -> ServerMetrics | None:
     """Return mean and maximum of samples; None without any."""
     known = [sample for sample in samples if sample]
+    if not known:
+        return None
     sources = {kind: name for sample in known for kind, (name, _) in sample.items()}
     gauges = {kind: [s[kind][1] for s in known if kind in s] for kind in sources}
     figures = {kind: MeanAndMax(mean=fmean(v), max=max(v)) for kind, v in gauges.items()}
-    return (
-        ServerMetrics(
-            queue=figures.get("queue"),
-            kv_usage=figures.get("kv_usage"),
-            running=figures.get("running"),
-            sources=sources,
-        )
-        if known
-        else None
-    )
+    return ServerMetrics(sources=sources, **figures)
 
 
 def _value(
@@ -108,6 +98,6 @@ def _value(
 
 
 def _of_model(series: Sequence[_Series], model: str) -> Sequence[float]:
-    numbers = [s for s in series if s.value >= 0]  # not NaN
-    own = [s.value for s in numbers if model in s.models]
-    return own or [s.value for s in numbers]
+    numbers = [(models, value) for models, value in series if value >= 0]  # not NaN
+    own = [value for models, value in numbers if model in models]
+    return own or [value for _, value in numbers]

@@ -13,10 +13,10 @@ Output tokens are those of requests that succeeded: the rest of a broken answer 
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise, takewhile
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate, pairwise, takewhile
 
+from sizeup_loadtest.analysis.stages.blocks import Blocks
 from sizeup_loadtest.analysis.stages.open_loop import Part
 from sizeup_loadtest.data.record import Outcome, Record
 
@@ -27,19 +27,6 @@ NAMES = ("out_tok_s", "requests_s", "goodput")
 Rates = Mapping[str, tuple[float, float]]
 """For each of NAMES the count and the seconds."""
 WithinSlo = Callable[[Record], bool]
-Blocks = Sequence[Sequence[Record]]
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A span of the run's clock, in nanoseconds."""
-
-    begin_ns: int
-    end_ns: int
-
-    @property
-    def seconds(self) -> float:
-        return max(0, self.end_ns - self.begin_ns) * _NS
 
 
 def open_rates(part: Part, within_slo: WithinSlo) -> Rates:
@@ -84,8 +71,9 @@ def closed_rates(
     block: Sequence[Record], inner: Sequence[Record], level: int, within_slo: WithinSlo
 ) -> Rates:
     """Count the steady requests, over the time in which that many users issue them."""
-    window = full_window(block, level)
-    in_flight = sum(_overlap(r, window) for r in block) / window.seconds if window.seconds else 0.0
+    begin, end = full_window(block, level)
+    overlaps = (max(0, min(r.ended_ns, end) - max(r.begun_ns, begin)) * _NS for r in block)
+    in_flight = sum(overlaps) / ((end - begin) * _NS) if end > begin else 0.0
     latency = sum(r.ended_ns - r.begun_ns for r in inner) * _NS
     seconds = latency / in_flight if in_flight else 0.0
     return {
@@ -95,28 +83,20 @@ def closed_rates(
     }
 
 
-def _overlap(record: Record, window: Window) -> float:
-    begin, end = max(record.begun_ns, window.begin_ns), min(record.ended_ns, window.end_ns)
-    return Window(begin, end).seconds
-
-
 def tokens(record: Record) -> int:
     """Return the output tokens of a request that succeeded, else 0."""
     return (record.completion_tokens or 0) if record.outcome is Outcome.OK else 0
 
 
-def full_window(block: Sequence[Record], level: int) -> Window:
-    """Return the time from the first to the last time at full concurrency."""
-    peak = min(level, len(block))
-    full = [window for window, in_flight in _in_flight(block) if in_flight == peak]
-    return Window(full[0].begin_ns, full[-1].end_ns) if full else Window(0, 0)
-
-
-def _in_flight(block: Sequence[Record]) -> Iterator[tuple[Window, int]]:
-    """Yield the number of requests in flight, for each window in which it was constant."""
+def full_window(block: Sequence[Record], level: int) -> tuple[int, int]:
+    """Return the first and the last time at full concurrency, in nanoseconds; equal without any."""
     # An end sorts before a send at the same time, as it is what freed the worker.
     events = sorted((at, step) for r in block for at, step in ((r.begun_ns, 1), (r.ended_ns, -1)))
-    in_flight = 0
-    for (at, step), (later, _) in pairwise(events):
-        in_flight += step
-        yield Window(at, later), in_flight
+    in_flight = accumulate(step for _, step in events)
+    peak = min(level, len(block))
+    full = [
+        (begin, end)
+        for ((begin, _), (end, _)), count in zip(pairwise(events), in_flight, strict=False)
+        if count == peak
+    ]
+    return (full[0][0], full[-1][1]) if full else (0, 0)

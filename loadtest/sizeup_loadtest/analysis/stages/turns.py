@@ -1,43 +1,29 @@
 """The turns of conversations: what the prefix cache saves as prompts grow. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from sizeup_loadtest.analysis import intervals
+from sizeup_loadtest.analysis.stages.blocks import Metric, by_block, distribution, mean
 from sizeup_loadtest.data.record import Outcome, PlannedRequest, Record
 from sizeup_loadtest.data.results import TurnResult
 
-Blocks = Mapping[int, Sequence[Record]]
-Metric = Callable[[Record], float | None]
 
-
-def by_turn(blocks: Blocks, ttft: Metric) -> tuple[TurnResult, ...]:
+def by_turn(records: Sequence[Record], ttft: Metric) -> tuple[TurnResult, ...]:
     """Return the turns of a stage's records; none without conversations."""
-    turns = sorted(
-        {
-            record.planned.turn
-            for group in blocks.values()
-            for record in group
-            if record.planned.conversation is not None
-        }
+    turns = {r.planned.turn for r in records if r.planned.conversation is not None}
+    return tuple(
+        _turn(turn, [r for r in records if r.planned.turn == turn], ttft) for turn in sorted(turns)
     )
-    return tuple(_turn(turn, blocks, ttft) for turn in turns)
 
 
-def _turn(turn: int, blocks: Blocks, ttft: Metric) -> TurnResult:
-    own = {b: [r for r in group if r.planned.turn == turn] for b, group in blocks.items()}
-    ok = {b: [r for r in group if r.outcome is Outcome.OK] for b, group in own.items()}
-    sent = sum(map(len, own.values()))
-
-    def values(metric: Metric) -> Mapping[int, Sequence[float]]:
-        return {b: [v for r in group if (v := metric(r)) is not None] for b, group in ok.items()}
-
+def _turn(turn: int, records: Sequence[Record], ttft: Metric) -> TurnResult:
+    blocks = by_block(records)
     return TurnResult(
         turn=turn + 1,
-        n=sent,
-        failed=sent - sum(map(len, ok.values())),
-        prompt_tokens=intervals.mean_estimate(values(lambda r: r.prompt_tokens)),
-        cached_tokens=intervals.mean_estimate(values(lambda r: r.cached_tokens)),
-        ttft=intervals.distribution(values(ttft)),
+        n=len(records),
+        failed=sum(r.outcome is not Outcome.OK for r in records),
+        prompt_tokens=mean(blocks, lambda r: r.prompt_tokens),
+        cached_tokens=mean(blocks, lambda r: r.cached_tokens),
+        ttft=distribution(blocks, ttft),
     )
 
 

@@ -68,8 +68,8 @@ def test_a_worse_case_that_is_not_significant_passes() -> None:
 def measured(rng: Random, slowdown: float = 1) -> Results:
     """Simulate every model in every stage, in five blocks with a common effect per block."""
 
-    def estimate(value: float, effects: list[tuple[int, float]], sign: int) -> Estimate:
-        blocks = {b: [value * math.exp(sign * (e + rng.gauss(0, 0.03)))] for b, e in effects}
+    def estimate(value: float, effects: list[float], sign: int) -> Estimate:
+        blocks = [[value * math.exp(sign * (e + rng.gauss(0, 0.03)))] for e in effects]
         result = mean_estimate(blocks)
         assert result
         return result
@@ -78,7 +78,7 @@ def measured(rng: Random, slowdown: float = 1) -> Results:
     for model in RUN.models:
         stages = []
         for stage in model.stages:
-            effects = [*enumerate(rng.gauss(0, 0.05) for _ in range(5))]
+            effects = [rng.gauss(0, 0.05) for _ in range(5)]
             times = {
                 name: times.model_copy(
                     update={"mean": estimate(times.mean.value * slowdown, effects, 1)}
@@ -114,7 +114,7 @@ def test_unchanged_runs_of_more_blocks_seldom_fail() -> None:
     def fails() -> bool:
         changes = []
         for number in range(30):
-            ratio = geometric_mean({b: [1.05 * math.exp(rng.gauss(0, 0.05))] for b in range(10)})
+            ratio = geometric_mean([[1.05 * math.exp(rng.gauss(0, 0.05))] for _ in range(10)])
             assert ratio
             stage = f"closed-{number}"
             changes.append(Change("m", stage, "tpot", "ratio", False, 1, 1, ratio, blocks=10))

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from loadtest.recording import failed, record
 from sizeup_loadtest.analysis.stages import turns
-from sizeup_loadtest.analysis.stages.latency import by_block, ttft
+from sizeup_loadtest.analysis.stages.latency import ttft
 from sizeup_loadtest.data.record import Outcome, Record
 
 
@@ -17,7 +17,7 @@ RECORDS = [turn(0, 0, 0), turn(1, 1, 0), turn(2, 0, 1), turn(3, 1, 1, ok=False),
 
 
 def test_every_turn_has_its_prompt_and_what_of_it_was_cached() -> None:
-    found = turns.by_turn(by_block(RECORDS), ttft)
+    found = turns.by_turn(RECORDS, ttft)
     assert [(t.turn, t.n, t.failed) for t in found] == [(1, 2, 0), (2, 2, 1), (3, 1, 0)]
     assert [t.prompt_tokens and t.prompt_tokens.value for t in found] == [10, 20, 30]
     assert [t.cached_tokens and t.cached_tokens.value for t in found] == [0, 10, 20]
@@ -25,7 +25,7 @@ def test_every_turn_has_its_prompt_and_what_of_it_was_cached() -> None:
 
 
 def test_without_conversations_there_are_no_turns() -> None:
-    assert turns.by_turn(by_block([turn(0, None, 0)]), ttft) == ()
+    assert turns.by_turn([turn(0, None, 0)], ttft) == ()
 
 
 def test_turns_after_a_failed_one_were_never_due() -> None:
