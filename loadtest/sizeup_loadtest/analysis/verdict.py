@@ -5,7 +5,7 @@ requirement, the verdict notes it: more questions or blocks could change the res
 the report (`report/templates/page.js`) applies the same rule to other requirements.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -57,13 +57,19 @@ class Requirement:
         met = seen.value >= limit if self.is_minimum else seen.value <= limit
         return "met" if met else "missed"
 
+    def is_close(self, model: ModelResult, limit: float) -> bool:
+        """Whether the interval of the measurement contains a limit."""
+        seen = self.measured(model)
+        if seen is None or seen.low is None or seen.high is None:
+            return False
+        return seen.low < limit < seen.high
+
     def number(self, value: float) -> str:
         return formatting.tick(value * self.scale)
 
-    def describe(self, requirements: Requirements) -> str:
+    def describe(self, limit: float) -> str:
         """Return the requirement as text: ability ≥ 60 %."""
-        sign = "≥" if self.is_minimum else "≤"
-        return f"{self.name} {sign} {self.number(self.limit(requirements) or 0.0)} {self.unit}"
+        return f"{self.name} {'≥' if self.is_minimum else '≤'} {self.number(limit)} {self.unit}"
 
     def missed_by(self, model: ModelResult, limit: float) -> str:
         seen = self.measured(model)
@@ -95,8 +101,7 @@ def check(model: ModelResult, requirements: Requirements) -> RequirementCheck:
         misses = (f"invalid: {model.invalid_reason}",)
         return RequirementCheck(model=model.name, passes=False, misses=misses)
     failed, unknown = [], []
-    for requirement in required(requirements):
-        limit = requirement.limit(requirements) or 0.0
+    for requirement, limit in required(requirements):
         state = requirement.state(model, limit)
         if state == "unknown":
             unknown.append(f"{requirement.name} not measured")
@@ -106,29 +111,10 @@ def check(model: ModelResult, requirements: Requirements) -> RequirementCheck:
     return RequirementCheck(model=model.name, passes=passes, misses=(*failed, *unknown))
 
 
-def required(requirements: Requirements) -> tuple[Requirement, ...]:
-    """Return the requirements that are set."""
-    return tuple(one for one in REQUIREMENTS if one.limit(requirements) is not None)
-
-
-def describe(requirements: Requirements) -> str:
-    """Return the requirements as text: ability ≥ 60 %, speed ≥ 20 tokens/s."""
-    return ", ".join(one.describe(requirements) for one in required(requirements))
-
-
-def close_calls(model: ModelResult, requirements: Requirements) -> tuple[str, ...]:
-    """Return the requirements that lie inside the interval of the measurement."""
-    return tuple(
-        requirement.name
-        for requirement in required(requirements)
-        if _contains(requirement.measured(model), requirement.limit(requirements))
-    )
-
-
-def _contains(measured: Measured | None, limit: float | None) -> bool:
-    if measured is None or limit is None or measured.low is None or measured.high is None:
-        return False
-    return measured.low < limit < measured.high
+def required(requirements: Requirements) -> Sequence[tuple[Requirement, float]]:
+    """Return the requirements that are set, with their limits."""
+    limits = ((one, one.limit(requirements)) for one in REQUIREMENTS.values())
+    return [(one, limit) for one, limit in limits if limit is not None]
 
 
 def _ability(model: ModelResult) -> Measured | None:
@@ -158,13 +144,17 @@ def _cost(model: ModelResult) -> Measured | None:
     return model.cost.per_million_output_tokens if model.cost else None
 
 
-REQUIREMENTS = (
-    Requirement("ability", "ability", "%", _ability, scale=100),
-    Requirement("tok_s_user", "speed", "tokens/s", _speed),
-    Requirement("ttft_p50", "TTFT p50", "s", _ttft, is_minimum=False),
-    Requirement("attainment", "SLO attainment", "%", _attainment, scale=100),
-    Requirement("cost_per_million", "cost", "$/M tokens", _cost, is_minimum=False),
-)
+REQUIREMENTS: Mapping[str, Requirement] = {
+    one.key: one
+    for one in (
+        Requirement("ability", "ability", "%", _ability, scale=100),
+        Requirement("tok_s_user", "speed", "tokens/s", _speed),
+        Requirement("ttft_p50", "TTFT p50", "s", _ttft, is_minimum=False),
+        Requirement("attainment", "SLO attainment", "%", _attainment, scale=100),
+        Requirement("cost_per_million", "cost", "$/M tokens", _cost, is_minimum=False),
+    )
+}
+"""By field of Requirements."""
 
 
 def _sentence(
@@ -175,13 +165,14 @@ def _sentence(
 ) -> str:
     if not required(requirements):
         return without_requirements(models)
-    text = describe(requirements)
+    text = ", ".join(one.describe(limit) for one, limit in required(requirements))
     chosen = next((i for i, check in enumerate(checks) if check.passes), None)
     if chosen is None:
         return SENTENCES["none"].format(requirements=text) + _unmeasured(checks)
     key = "smallest" if ordered_by_size else "first"
     sentence = SENTENCES[key].format(requirements=text, name=models[chosen].name)
-    if close := close_calls(models[chosen], requirements):
+    close = [one.name for one, at in required(requirements) if one.is_close(models[chosen], at)]
+    if close:
         sentence += SENTENCES["close"].format(names=" and ".join(close))
     return sentence + _unmeasured(checks[:chosen])
 
@@ -195,12 +186,10 @@ def without_requirements(models: Sequence[ModelResult]) -> str:
     """Name the most accurate and the fastest model."""
     sentences = ["No requirements are set, so no model is recommended."]
     valid = [model for model in models if model.invalid_reason is None]
-    accuracy = [(found.value, m.name) for m in valid if (found := _ability(m)) is not None]
-    speed = [(found.value, m.name) for m in valid if (found := _speed(m)) is not None]
-    if accuracy:
+    if accuracy := [(found.value, model.name) for model in valid if (found := _ability(model))]:
         value, name = max(accuracy)
         sentences.append(f"Most accurate: {name} ({formatting.percent(value)} correct).")
-    if speed:
+    if speed := [(found.value, model.name) for model in valid if (found := _speed(model))]:
         value, name = max(speed)
         sentences.append(f"Fastest: {name} ({formatting.number(value)} tokens/s per user).")
     return " ".join(sentences)

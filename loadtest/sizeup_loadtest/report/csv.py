@@ -27,6 +27,7 @@ _LOADS = {"closed": "users", "open": "requests/s", None: ""}
 """Units of loads."""
 
 CsvRow = tuple[str, ...]
+Value = float | Estimate | Proportion | None
 
 
 def render(results: Results) -> str:
@@ -52,8 +53,8 @@ def _model(model: ModelResult, check: RequirementCheck | None) -> Iterator[CsvRo
     reported = model.load_source == "server"
     load = _LOADS[capacity.mode if capacity else None]
     cost_load = _LOADS[cost.at_mode if cost else None]
-    values: Sequence[tuple[str, str, float | None]] = (
-        ("meets_requirements", "", None if check is None else _number(check.passes)),
+    values: Sequence[tuple[str, str, Value]] = (
+        ("meets_requirements", "", check.passes if check else None),
         ("parameters", "", info.parameters),
         ("layers", "", info.layers),
         ("weights", "bytes", info.weight_bytes),
@@ -68,29 +69,24 @@ def _model(model: ModelResult, check: RequirementCheck | None) -> Iterator[CsvRo
         ("price", "$/h", cost.price_per_hour if cost else None),
         ("cost_level", cost_load, cost.at_level if cost else None),
         ("truncated_answers", "", ability.truncated if ability else None),
+        ("cost_per_million_tokens", "$", cost.per_million_output_tokens if cost else None),
+        ("cost_per_correct_answer", "$", cost.per_correct_answer if cost else None),
+        ("ability", "fraction", ability.overall if ability else None),
     )
     for metric, unit, value in values:
         yield _row(key, metric, unit, value)
-    million = cost.per_million_output_tokens if cost else None
-    yield _estimate(key, "cost_per_million_tokens", "$", million)
-    yield _estimate(key, "cost_per_correct_answer", "$", cost.per_correct_answer if cost else None)
-    yield _proportion(key, "ability", ability.overall if ability else None)
     for kind in ability.kinds if ability else ():
-        yield _proportion(key, f"ability/{kind.kind}/{kind.level}", kind.score)
+        yield _row(key, f"ability/{kind.kind}/{kind.level}", "fraction", kind.score)
     for suite, score in model.suites.items():
-        yield _row(key, f"suite/{suite}", "fraction", score.value, n=score.n)
-        yield _row(key, f"suite/{suite}/stderr", "fraction", score.stderr, n=score.n)
-
-
-def _number(answer: bool | None) -> int | None:
-    return None if answer is None else int(answer)
+        yield _row(key, f"suite/{suite}", "fraction", score.value, score.n)
+        yield _row(key, f"suite/{suite}/stderr", "fraction", score.stderr, score.n)
 
 
 def _stage(model: ModelResult, stage: StageResult) -> Iterator[CsvRow]:
     key = (model.name, stage.stage, stage.mode, f"{stage.level:g}", stage.length)
     yield _row(key, "requests", "", stage.n)
-    yield _row(key, "errors", "", sum(stage.errors.values()))
-    estimates: Sequence[tuple[str, str, Estimate | None]] = (
+    yield _row(key, "errors", "", text.failures([stage]))
+    estimates = (
         ("prompt_tokens", "tokens", stage.prompt_tokens),
         ("cached_tokens", "tokens", stage.cached_tokens),
         ("completion_tokens", "tokens", stage.completion_tokens),
@@ -100,58 +96,34 @@ def _stage(model: ModelResult, stage: StageResult) -> Iterator[CsvRow]:
         ("goodput", "requests/s", stage.goodput),
     )
     for metric, unit, estimate in estimates:
-        yield _estimate(key, metric, unit, estimate, stage.n)
-    yield _proportion(key, "attainment", stage.attainment)
+        yield _row(key, metric, unit, estimate, stage.n)
+    yield _row(key, "attainment", "fraction", stage.attainment)
     for metric in _TIMES:
         yield from _times(key, metric, getattr(stage, metric))
-    gauges = stage.server_metrics
-    for name in ("queue", "kv_usage", "running") if gauges else ():
-        seen = getattr(gauges, name)
+    for name in ("queue", "kv_usage", "running") if stage.server_metrics else ():
+        seen = getattr(stage.server_metrics, name)
         yield _row(key, f"server/{name}/mean", "", seen.mean if seen else None)
         yield _row(key, f"server/{name}/max", "", seen.max if seen else None)
-    if stage.breakdown is not None:
-        for part in ("load", "queue", "prefill", "decode"):
-            yield from _times(key, f"breakdown/{part}", getattr(stage.breakdown, part))
+    for part, times in stage.breakdown or ():
+        yield from _times(key, f"breakdown/{part}", times)
 
 
 def _times(key: CsvRow, metric: str, seen: Distribution | None) -> Iterator[CsvRow]:
     n = seen.n if seen else None
-    yield _estimate(key, f"{metric}/mean", "s", seen.mean if seen else None, n)
+    yield _row(key, f"{metric}/mean", "s", seen.mean if seen else None, n)
     for point in ("p50", "p90", "p95", "p99"):
-        yield _row(key, f"{metric}/{point}", "s", getattr(seen, point) if seen else None, n=n)
+        yield _row(key, f"{metric}/{point}", "s", getattr(seen, point) if seen else None, n)
 
 
-def _estimate(
-    key: CsvRow, metric: str, unit: str, seen: Estimate | None, n: int | None = None
-) -> CsvRow:
-    if seen is None:
-        return _row(key, metric, unit, None, n=n)
-    return _row(key, metric, unit, seen.value, seen.low, seen.high, n)
-
-
-def _proportion(key: CsvRow, metric: str, seen: Proportion | None) -> CsvRow:
-    if seen is None:
-        return _row(key, metric, "fraction", None)
-    return _row(key, metric, "fraction", seen.value, seen.low, seen.high, seen.n)
-
-
-def _row(
-    key: CsvRow,
-    metric: str,
-    unit: str,
-    value: float | None,
-    low: float | None = None,
-    high: float | None = None,
-    n: int | None = None,
-) -> CsvRow:
-    texts = tuple(_inert(text) for text in (*key, metric, unit))
-    return (
-        *texts,
-        *(
-            "" if v is None else f"{v:d}" if isinstance(v, bool) else repr(v)
-            for v in (value, low, high, n)
-        ),
-    )
+def _row(key: CsvRow, metric: str, unit: str, seen: Value, n: int | None = None) -> CsvRow:
+    """Return a row; a proportion has an n of its own."""
+    if isinstance(seen, Estimate | Proportion):
+        n = seen.n if isinstance(seen, Proportion) else n
+        numbers: Sequence[float | None] = (seen.value, seen.low, seen.high, n)
+    else:
+        numbers = (seen, None, None, n)
+    texts = ("" if v is None else f"{v:d}" if isinstance(v, bool) else repr(v) for v in numbers)
+    return (*map(_inert, (*key, metric, unit)), *texts)
 
 
 def _inert(text: str) -> str:

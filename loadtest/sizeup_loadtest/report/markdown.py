@@ -5,16 +5,11 @@ from collections.abc import Iterator, Sequence
 from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis import intervals
 from sizeup_loadtest.analysis.selection import lightest_stage
-from sizeup_loadtest.data.results import (
-    Estimate,
-    ModelResult,
-    Proportion,
-    RequirementCheck,
-    Results,
-)
+from sizeup_loadtest.data.results import ModelResult, RequirementCheck, Results
 from sizeup_loadtest.formatting import NONE
 from sizeup_loadtest.report import text
-from sizeup_loadtest.report.views import validity
+from sizeup_loadtest.report.views import cells, validity
+from sizeup_loadtest.report.views.blocks import Cell
 
 _HEADS = (
     "model", "requirements", "ability (95 % CI)", "tokens/s per user (95 % CI)", "TTFT p50",
@@ -61,12 +56,12 @@ def _table(results: Results) -> list[str]:
 def _row(model: ModelResult, check: RequirementCheck | None) -> list[str]:
     stage, memory, load = lightest_stage(model), model.model_info.memory_bytes, model.load_seconds
     first = stage.ttft if stage else None
-    failed = sum(sum(s.errors.values()) for s in model.stages)
+    failed = text.failures(model.stages)
     return [
         model.name,
         _requirements(check),
-        _proportion(model.ability.overall if model.ability else None),
-        _estimate(stage.tok_s_user if stage else None),
+        _flat(cells.proportion(model.ability.overall if model.ability else None)),
+        _flat(cells.estimate(stage.tok_s_user if stage else None, formatting.number)),
         *(text.seconds(end) for end in ((first.p50, first.p95) if first else (None, None))),
         text.max_load(model.capacity) or NONE,
         text.cost_per_million(model.cost) or NONE,
@@ -81,16 +76,11 @@ def _requirements(check: RequirementCheck | None) -> str:
     return f"{text.mark(check)} {misses}".rstrip()
 
 
-def _proportion(value: Proportion | None) -> str:
-    return NONE if value is None else text.with_interval(value)
-
-
-def _estimate(value: Estimate | None) -> str:
-    if value is None:
+def _flat(cell: Cell) -> str:
+    """Return a cell with its note, or its interval, in one line."""
+    if cell.text is None:
         return NONE
-    if value.low is None:
-        return formatting.number(value.value)
-    return f"{formatting.number(value.value)} ({text.interval(value)})"
+    return cell.text if cell.note is None else f"{cell.text} ({cell.note})"
 
 
 def _warnings(results: Results) -> list[str]:

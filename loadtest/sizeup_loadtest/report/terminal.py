@@ -25,7 +25,7 @@ def show(results: Results, console: Console) -> None:
         console.print(text.stopped(validity), style="bold red", soft_wrap=True)
     console.print(table(results))
     for model in results.models:
-        if failed := sum(sum(s.errors.values()) for s in model.stages):
+        if failed := text.failures(model.stages):
             causes = text.frequent_errors(model.stages)
             console.print(f"{model.name}: {failed} failed requests: {causes}", soft_wrap=True)
     if few := [model.name for model in results.models if _has_too_few(model)]:

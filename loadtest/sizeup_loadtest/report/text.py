@@ -11,7 +11,6 @@ from sizeup_loadtest.data.results import (
     Cost,
     Estimate,
     ModelResult,
-    Proportion,
     RequirementCheck,
     StageResult,
     Validity,
@@ -33,9 +32,9 @@ def checks(verdict: Verdict | None) -> Mapping[str, RequirementCheck]:
     return {check.model: check for check in verdict.checks} if verdict else {}
 
 
-def lightest_load(models: Sequence[ModelResult], length: str | None = None) -> str:
+def lightest_load(models: Sequence[ModelResult]) -> str:
     """Return the loads of the lightest stages: a single user, unless none was measured."""
-    stages = (lightest_stage(model, length) for model in models)
+    stages = (lightest_stage(model) for model in models)
     loads = dict.fromkeys(formatting.load(s.mode, s.level) for s in stages if s is not None)
     return " or ".join(loads) or "lightest load"
 
@@ -44,6 +43,11 @@ def stage_name(stage: StageResult) -> str:
     """Return a stage in words, with its prompt length, which only its key has."""
     words = stage.stage.rpartition("-in")[2] if "-in" in stage.stage else None
     return formatting.stage(stage.mode, stage.level, stage.length, int(words) if words else None)
+
+
+def failures(stages: Sequence[StageResult]) -> int:
+    """Return the number of requests that failed."""
+    return sum(sum(stage.errors.values()) for stage in stages)
 
 
 def frequent_errors(stages: Sequence[StageResult]) -> str:
@@ -100,11 +104,6 @@ def interval(estimate: Estimate, write: Format = formatting.number) -> str:
     low, high = write(estimate.low), write(estimate.high)
     bare, _, unit = low.rpartition(" ")
     return f"{bare} to {high}" if bare and high.endswith(f" {unit}") else f"{low} to {high}"
-
-
-def with_interval(proportion: Proportion) -> str:
-    """Return a proportion with its interval, in percent."""
-    return f"{formatting.percent(proportion.value)} ({percents(proportion.low, proportion.high)})"
 
 
 def percents(low: float, high: float) -> str:

@@ -63,9 +63,7 @@ def show(page: Page, run: Results, folder: Path) -> None:
 def fill(page: Page, requirements: Requirements) -> None:
     """Type requirements into the form; the empty ones are cleared."""
     typed = {
-        one.key: one.number(limit).replace(",", "")
-        for one in verdict.required(requirements)
-        if (limit := one.limit(requirements)) is not None
+        one.key: one.number(limit).replace(",", "") for one, limit in verdict.required(requirements)
     }
     page.evaluate(FILL, typed)
 
@@ -90,7 +88,7 @@ def random_run(chance: random.Random) -> Results:
 def random_requirements(chance: random.Random, models: Sequence[ModelResult]) -> Requirements:
     """Return limits near measured values, of what some model was measured for."""
     limits: dict[str, float] = {}
-    for one in verdict.REQUIREMENTS:
+    for one in verdict.REQUIREMENTS.values():
         values = [seen.value for model in models if (seen := one.measured(model))]
         if values and chance.random() < 0.4:
             near = chance.choice(values) * chance.uniform(0.9, 1.1)

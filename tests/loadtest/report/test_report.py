@@ -212,6 +212,15 @@ def test_speed_is_beside_its_bound_and_columns_without_values_are_left_out() -> 
         assert means.rows[0].cells[0].bar == 1
 
 
+def test_a_model_without_latency_is_blank_for_that_reason_alone() -> None:
+    first, second, *_ = RUNS["full"].models
+    models = (first.model_copy(update={"stages": ()}), second)
+    section = speed.section(RUNS["full"].model_copy(update={"models": models}))
+    assert section
+    [means] = [block for block in section.blocks if isinstance(block, Table)]
+    assert {cell.reason for cell in means.rows[0].cells} == {cells.NO_STAGE}
+
+
 def test_cost_and_capacity_have_the_unit_of_their_load() -> None:
     run = RUNS["full"]
     cost = Cost(

@@ -23,7 +23,7 @@ from sizeup_loadtest.data.results import (
 )
 from sizeup_loadtest.report import csv, html, markdown, terminal
 from sizeup_loadtest.report.charts import chart
-from sizeup_loadtest.report.charts.chart import Axis, Bound, Point, Series, Style
+from sizeup_loadtest.report.charts.chart import Axis, Bound, Point, Series
 from sizeup_loadtest.report.views import ability, cards, commands, load, page, reference, validity
 from sizeup_loadtest.report.views.blocks import Details, Facts, Grid, Samples, Section, Table
 
@@ -286,12 +286,11 @@ def test_an_open_loop_has_requests_per_second_across() -> None:
 
 def test_a_bound_shades_the_accepted_side_of_each_axis() -> None:
     series = [Series("a", "s0", (Point(1, 0.5, "a"),)), Series("b", "s1", (Point(3, 0.9, "b"),))]
-    style = Style("k", "t", 500, 300, joined=False)
 
     def shaded(at_most: float | None, at_least: float | None) -> list[float]:
         x = Axis("x", formatting.tick, range=(0, 4), bound=Bound("x", at_most, is_minimum=False))
         y = Axis("y", formatting.percent, range=(0, 1), bound=Bound("y", at_least))
-        drawn = str(chart.draw(series, x, y, style))
+        drawn = str(chart.draw("k", "t", (500, 300), series, x, y, joined=False))
         assert ('visibility="hidden"' in drawn) is (at_most is None and at_least is None)
         [rect] = re.findall(r'<rect x="(.*?)" y="(.*?)" width="(.*?)" height="(.*?)" class', drawn)
         return [float(number) for number in rect]
@@ -304,7 +303,7 @@ def test_a_bound_shades_the_accepted_side_of_each_axis() -> None:
 
 def test_a_chart_without_points_is_not_drawn() -> None:
     axis = Axis("x", formatting.tick)
-    assert chart.draw([Series("a", "s0", ())], axis, axis, Style("k", "t", 500, 300)) is None
+    assert chart.draw("k", "t", (500, 300), [Series("a", "s0", ())], axis, axis) is None
 
 
 @pytest.mark.parametrize(

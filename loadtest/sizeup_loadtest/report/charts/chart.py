@@ -1,16 +1,17 @@
 """Points of several series over two axes: joined lines, or marks with error bars."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
 from markupsafe import Markup
 
-from sizeup_loadtest.report.charts import axes, labels, scales, svg
-from sizeup_loadtest.report.charts.axes import Frame, Write
+from sizeup_loadtest.report.charts import labels, scales, svg
+from sizeup_loadtest.report.charts.scales import Scale
 
+Write = Callable[[float], str]
 Ends = tuple[float, float]
 Mark = Literal["dot", "hollow", "ring", "diamond"]
 _NAME = 14
@@ -18,6 +19,8 @@ _NAME = 14
 _TICK = 44.0
 """Width of the last label of an axis, which is centred at its end."""
 _DISC = 7.0
+_CAP = 4.0
+"""Half the width of the caps of an error bar."""
 _LEFT = 56.0
 """Width of the labels of a vertical axis."""
 _LOG_FROM = {True: 12.0, False: 4.0}
@@ -70,51 +73,49 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True)
-class Style:
-    """Size of a drawing in pixels, and whether the points of a series are joined."""
-
-    key: str
-    title: str
-    width: float
-    height: float
-    joined: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class _Plot:
-    frame: Frame
-    x: scales.Scale
-    y: scales.Scale
+    """Both scales, whose ends are the edges of the plot area; y begins at its bottom."""
+
+    x: Scale
+    y: Scale
 
     def at(self, point: Point) -> svg.Point:
         return self.x.at(point.x), self.y.at(point.y)
 
 
-def draw(series: Sequence[Series], x: Axis, y: Axis, style: Style) -> Markup | None:
-    """Return the chart; None without any point."""
+def draw(
+    key: str,
+    title: str,
+    size: tuple[float, float],
+    series: Sequence[Series],
+    x: Axis,
+    y: Axis,
+    joined: bool = True,
+) -> Markup | None:
+    """Return the chart, of a size in pixels; None without any point.
+
+    `joined`: the points of a series are a line with its name at the end, else discs.
+    """
     drawn = [one for one in series if one.points]
     if not drawn:
         return None
-    names = max(labels.width(labels.shortened(s.name, _NAME)) for s in drawn) if style.joined else 0
-    right = style.width - (names + 14 if names else _TICK / 2)
-    frame = Frame(_LEFT, 34, right, style.height - 50)
+    names = max(labels.width(labels.shortened(s.name, _NAME)) for s in drawn) if joined else 0
+    right, bottom = size[0] - (names + 14 if names else _TICK / 2), size[1] - 50
     points = [p for s in drawn for p in s.points]
     plot = _Plot(
-        frame,
-        _scale(x, _values(points, "x"), (frame.left, frame.right), style.joined),
-        _scale(y, _values(points, "y"), (frame.bottom, frame.top), style.joined),
+        _scale(x, _values(points, "x"), (_LEFT, right), joined),
+        _scale(y, _values(points, "y"), (bottom, 34), joined),
     )
     return svg.drawing(
-        style.width,
-        style.height,
-        style.title,
+        key,
+        size,
+        title,
         "; ".join(p.tip for p in points) + ".",
-        axes.x_axis(frame, plot.x, x.write, _title(x, plot.x)),
-        axes.y_axis(frame, plot.y, y.write, _title(y, plot.y)),
+        _x_axis(x, plot),
+        _y_axis(y, plot),
         _accepted(x, y, plot),
         _objective(y, plot),
-        _lines(drawn, plot) if style.joined else _marks(drawn, x, y, plot),
-        key=style.key,
+        _lines(drawn, plot) if joined else _marks(drawn, x, y, plot),
     )
 
 
@@ -123,9 +124,9 @@ def _values(points: Sequence[Point], axis: str) -> list[float]:
     return [*(getattr(p, axis) for p in points), *ends]
 
 
-def _scale(axis: Axis, values: list[float], ends: Ends, joined: bool) -> scales.Scale:
+def _scale(axis: Axis, values: list[float], ends: Ends, joined: bool) -> Scale:
     if axis.range is not None:
-        return scales.Linear(*axis.range, *ends, axis.count)
+        return Scale(*axis.range, *ends, axis.count)
     for limit in (axis.line, axis.bound.limit if axis.bound else None):
         if limit and min(values) / 5 < limit < max(values) * 5:
             values = [*values, limit]
@@ -134,66 +135,83 @@ def _scale(axis: Axis, values: list[float], ends: Ends, joined: bool) -> scales.
     return scales.from_zero([max(values) * 1.04], *ends, axis.count)
 
 
-def _title(axis: Axis, scale: scales.Scale) -> str:
-    return f"{axis.title}, log scale" if isinstance(scale, scales.Log) else axis.title
+def _x_axis(axis: Axis, plot: _Plot) -> Markup:
+    """Return the x axis with its grid; the title is below it."""
+    x, bottom = plot.x, plot.y.begin
+    parts = [svg.line((x.begin, bottom), (x.end, bottom), "axis")]
+    for value in x.ticks():
+        at = x.at(value)
+        parts.append(svg.line((at, plot.y.end), (at, bottom), "grid"))
+        parts.append(svg.label((at, bottom + 16), axis.write(value), "tick", "middle"))
+    middle = (x.begin + x.end) / 2
+    parts.append(svg.label((middle, bottom + 35), _title(axis, x), "name", "middle"))
+    return svg.join(parts)
+
+
+def _y_axis(axis: Axis, plot: _Plot) -> Markup:
+    """Return the y axis with its grid; the title is above it, horizontal."""
+    parts = []
+    for value in plot.y.ticks():
+        at = plot.y.at(value)
+        parts.append(svg.line((plot.x.begin, at), (plot.x.end, at), "grid"))
+        parts.append(svg.label((plot.x.begin - 7, at + 4), axis.write(value), "tick", "end"))
+    parts.append(svg.label((2, plot.y.end - 12), _title(axis, plot.y), "name"))
+    return svg.join(parts)
+
+
+def _title(axis: Axis, scale: Scale) -> str:
+    return f"{axis.title}, log scale" if scale.is_log else axis.title
 
 
 def _accepted(x: Axis, y: Axis, plot: _Plot) -> Markup | None:
     """Shade what meets the bounds of both axes; hidden while neither is set."""
     if x.bound is None or y.bound is None:
         return None
-    frame = plot.frame
-    left, right = _side(x.bound, plot.x, frame.left, frame.right)
-    bottom, top = _side(y.bound, plot.y, frame.bottom, frame.top)
+    (left, right), (bottom, top) = _side(x.bound, plot.x), _side(y.bound, plot.y)
     unset = x.bound.limit is None and y.bound.limit is None
     return svg.group(
         svg.rect((left, top), (right - left, bottom - top), "accepted"),
         svg.label((right - 8, top + 17), "meets the requirements", "limit", "end"),
         class_="bounds",
-        data_x=_for_script(x.bound, plot.x, frame.left, frame.right),
-        data_y=_for_script(y.bound, plot.y, frame.bottom, frame.top),
+        data_x=_for_script(x.bound, plot.x),
+        data_y=_for_script(y.bound, plot.y),
         visibility="hidden" if unset else None,
     )
 
 
-def _side(bound: Bound, scale: scales.Scale, begin: float, end: float) -> Ends:
+def _side(bound: Bound, scale: Scale) -> Ends:
     """Return the accepted part of an axis, in pixels."""
     if bound.limit is None:
-        return begin, end
-    at = min(max(scale.at(bound.limit), min(begin, end)), max(begin, end))
-    return (at, end) if bound.is_minimum else (begin, at)
+        return scale.begin, scale.end
+    first, last = sorted((scale.begin, scale.end))
+    at = min(max(scale.at(bound.limit), first), last)
+    return (at, scale.end) if bound.is_minimum else (scale.begin, at)
 
 
-def _for_script(bound: Bound, scale: scales.Scale, begin: float, end: float) -> str:
-    domain = {"log": isinstance(scale, scales.Log), "low": scale.low, "high": scale.high}
-    pixels = {"begin": begin, "end": end}
+def _for_script(bound: Bound, scale: Scale) -> str:
+    domain = {"log": scale.is_log, "low": scale.low, "high": scale.high}
+    pixels = {"begin": scale.begin, "end": scale.end}
     return json.dumps({"key": bound.key, "minimum": bound.is_minimum, **domain, **pixels})
 
 
 def _objective(y: Axis, plot: _Plot) -> Markup | None:
-    frame = plot.frame
-    if y.line is None or not frame.top <= plot.y.at(y.line) <= frame.bottom:
+    left, right = plot.x.begin, plot.x.end
+    if y.line is None or not plot.y.end <= (at := plot.y.at(y.line)) <= plot.y.begin:
         return None
-    at = plot.y.at(y.line)
-    return svg.join(
-        (
-            svg.line((frame.left, at), (frame.right, at), "limit"),
-            svg.label(
-                (frame.left + 5, at - 5), f"SLO {y.write(float(f'{y.line:.3g}'))}", "limit small"
-            ),
-        )
-    )
+    text = f"SLO {y.write(float(f'{y.line:.3g}'))}"
+    label = svg.label((left + 5, at - 5), text, "limit small")
+    return svg.join((svg.line((left, at), (right, at), "limit"), label))
 
 
 def _lines(series: Sequence[Series], plot: _Plot) -> Markup:
     """Draw joined points with the name of each series beside its last one, without overlaps."""
     ends = [plot.at(one.points[-1]) for one in series]
-    heights = labels.spread([y for _, y in ends], labels.HEIGHT, plot.frame.bottom)
+    heights = labels.spread([y for _, y in ends], labels.HEIGHT, plot.y.begin)
     parts = []
     for one, end, height in zip(series, ends, heights, strict=True):
         pixels = [plot.at(p) for p in one.points]
         marks = [_mark(p, at, 3) for p, at in zip(one.points, pixels, strict=True)]
-        beside = (plot.frame.right + 9, height)
+        beside = (plot.x.end + 9, height)
         leader = svg.line(end, beside, "leader")
         name = svg.label((beside[0] + 3, height + 4), labels.shortened(one.name, _NAME), "label")
         parts.append(
@@ -215,7 +233,7 @@ def _marks(series: Sequence[Series], x: Axis, y: Axis, plot: _Plot) -> Markup:
     """Draw discs with error bars and a name beside each, linked in the order of the series."""
     centres = [plot.at(one.points[0]) for one in series]
     texts = [labels.shortened(one.name) for one in series]
-    within = labels.Box(plot.frame.left, plot.frame.top + 20, plot.frame.right, plot.frame.bottom)
+    within = labels.Box(plot.x.begin, plot.y.end + 20, plot.x.end, plot.y.begin)
     bars = [_bars(one.points[0], plot) for one in series]
     lines = [*pairwise(centres), *(bar for each in bars for bar in each)]
     circles = [(*centre, _DISC + 5) for centre in centres]
@@ -226,7 +244,7 @@ def _marks(series: Sequence[Series], x: Axis, y: Axis, plot: _Plot) -> Markup:
     ):
         parts.append(
             svg.group(
-                *(axes.error_bar(*ends) for ends in each),
+                *(_error_bar(*ends) for ends in each),
                 svg.circle(centre, _DISC + 4.5, "ring"),
                 svg.circle(centre, _DISC, "disc", one.points[0].tip),
                 svg.label((position.x, position.y), text, "label", position.anchor),
@@ -246,12 +264,18 @@ def _bars(point: Point, plot: _Plot) -> list[labels.Line]:
     return found
 
 
+def _error_bar(start: svg.Point, end: svg.Point) -> Markup:
+    """Return a horizontal or vertical error bar, with an outline in the background colour."""
+    dx, dy = (_CAP, 0.0) if start[0] == end[0] else (0.0, _CAP)
+    caps = [((x - dx, y - dy), (x + dx, y + dy)) for x, y in (start, end)]
+    lines = [(start, end), *caps]
+    return svg.join(svg.line(*ends, class_) for class_ in ("halo", "error") for ends in lines)
+
+
 def _corner(x: Axis, y: Axis, plot: _Plot) -> list[labels.Line]:
     """Return the edges of the accepted area, which labels avoid."""
     if x.bound is None or y.bound is None:
         return []
-    frame = plot.frame
-    left, right = _side(x.bound, plot.x, frame.left, frame.right)
-    bottom, top = _side(y.bound, plot.y, frame.bottom, frame.top)
+    (left, right), (bottom, top) = _side(x.bound, plot.x), _side(y.bound, plot.y)
     inner = left if x.bound.is_minimum else right
     return [((left, bottom), (right, bottom)), ((inner, bottom), (inner, top))]

@@ -15,7 +15,7 @@ Attribute = str | float | None
 def tag(element: str, /, *children: Child, **attributes: Attribute) -> Markup:
     """Return an element. `class_` is class and `aria_label` is aria-label; None is left out."""
     written = "".join(
-        f' {key.removesuffix("_").replace("_", "-")}="{escape(_text(value))}"'
+        f' {key.removesuffix("_").replace("_", "-")}="{_text(value)}"'
         for key, value in attributes.items()
         if value is not None
     )
@@ -28,7 +28,7 @@ def join(children: Iterable[Child]) -> Markup:
 
 
 def _text(value: str | float) -> str:
-    return value if isinstance(value, str) else plain(value)
+    return escape(value) if isinstance(value, str) else plain(value)
 
 
 def plain(value: float) -> str:
@@ -36,19 +36,17 @@ def plain(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
-def drawing(
-    width: float, height: float, name: str, description: str, *children: Child, key: str
-) -> Markup:
+def drawing(key: str, size: Point, name: str, description: str, *children: Child) -> Markup:
     """Return an accessible drawing; `key` is unique in the page."""
     return tag(
         "svg",
         tag("title", name, id=f"{key}-t"),
         tag("desc", description, id=f"{key}-d"),
         *children,
-        viewBox=f"0 0 {plain(width)} {plain(height)}",
+        viewBox=f"0 0 {plain(size[0])} {plain(size[1])}",
         role="img",
         aria_labelledby=f"{key}-t {key}-d",
-        style=f"max-width:{plain(width * 1.25)}px",
+        style=f"max-width:{plain(size[0] * 1.25)}px",
     )
 
 

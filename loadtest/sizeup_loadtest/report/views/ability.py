@@ -1,22 +1,12 @@
 """Ability by kind and level, and on standard suites; sample outputs. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from sizeup_loadtest import formatting
-from sizeup_loadtest.data.ability import AbilityKind, AbilityResult, WrongAnswer
+from sizeup_loadtest.data.ability import AbilityResult, WrongAnswer
 from sizeup_loadtest.data.results import ModelResult, Results, SampleOutputs
-from sizeup_loadtest.report.views import cells
-from sizeup_loadtest.report.views.blocks import (
-    Cell,
-    Details,
-    Sample,
-    Samples,
-    Section,
-    Table,
-    TableRow,
-    blank,
-    present,
-)
+from sizeup_loadtest.report.views import blocks, cells
+from sizeup_loadtest.report.views.blocks import Cell, Details, Sample, Samples, Section, Table
 
 _MAX_CHARACTERS = 4000
 """Of an output on the page; the records have all of it."""
@@ -26,90 +16,67 @@ def section(results: Results) -> Section | None:
     models = results.models
     if not any(model.ability or model.suites for model in models):
         return None
-    names = _kinds(models)
     source = results.ability_source or "built-in"
     asked = "Generated questions" if source == "built-in" else f"The questions of {source}"
-    tables = (_overall(models), _suites(models), _by_kind(models, names), *_wrong(models))
     return Section(
         "ability",
         "Ability",
-        "Ability",
         f"{asked} with one correct answer, the same for every model. An output without a"
         " recognisable answer counts as wrong.",
-        present(*tables),
+        blocks.present(_overall(models), _suites(models), _by_kind(models), *_wrong(models)),
     )
 
 
-def _kinds(models: Sequence[ModelResult]) -> list[str]:
-    """Return the kinds of questions, in the order of the results."""
-    return list(dict.fromkeys(k.kind for m in models if m.ability for k in m.ability.kinds))
-
-
-def _scores(model: ModelResult, kind: str) -> Sequence[AbilityKind]:
-    return [k for k in model.ability.kinds if k.kind == kind] if model.ability else []
+_COLUMNS: blocks.Columns[AbilityResult] = {
+    "Correct|fraction, 95 % CI": lambda seen: cells.proportion(seen.overall, bar=True),
+    "Questions": lambda seen: Cell(str(seen.overall.n)),
+    "No answer found": lambda seen: Cell(str(seen.unparsed)),
+    "Truncated|at max_tokens": lambda seen: cells.plain(
+        seen.truncated, str, "the server sends no finish reason"
+    ),
+    "Failed requests": lambda seen: Cell(str(seen.errors)),
+    "Tokens|per answer": lambda seen: cells.estimate(
+        seen.tokens_per_answer, formatting.number, "tokens were not counted"
+    ),
+    "Time|per answer": lambda seen: cells.estimate(
+        seen.seconds_per_answer, formatting.seconds, "no answer was timed"
+    ),
+}
 
 
 def _overall(models: Sequence[ModelResult]) -> Table:
-    heads = (
-        "Model", "Correct|fraction, 95 % CI", "Questions", "No answer found",
-        "Truncated|at max_tokens", "Failed requests",
-        "Tokens|per answer", "Time|per answer",
-    )  # fmt: skip
-    return Table(heads, tuple(_row(i, m) for i, m in enumerate(models)), "Ability, overall")
-
-
-def _row(i: int, model: ModelResult) -> TableRow:
-    seen = model.ability
-    if seen is None:
-        return TableRow(model.name, (blank(cells.NO_ABILITY),) * 7, class_=f"s{i}")
-    seconds = formatting.seconds
-    return TableRow(
-        model.name,
-        (
-            cells.proportion(seen.overall, bar=True),
-            Cell(str(seen.overall.n)),
-            Cell(str(seen.unparsed)),
-            cells.plain(seen.truncated, str, "the server sends no finish reason"),
-            Cell(str(seen.errors)),
-            cells.estimate(seen.tokens_per_answer, formatting.number, "tokens were not counted"),
-            cells.estimate(seen.seconds_per_answer, seconds, "no answer was timed"),
-        ),
-        class_=f"s{i}",
-    )
+    rows = [(blocks.of_model(i, model), model.ability) for i, model in enumerate(models)]
+    return blocks.table("Model", _COLUMNS, rows, "Ability, overall", cells.NO_ABILITY)
 
 
 def _suites(models: Sequence[ModelResult]) -> Table | None:
-    names = tuple(dict.fromkeys(name for m in models for name in m.suites))
-    if not names:
-        return None
-    found = tuple(
-        TableRow(model.name, tuple(cells.suite(model.suites.get(n)) for n in names), class_=f"s{i}")
-        for i, model in enumerate(models)
-    )
-    return Table(("Model", *names), found, "Standard suites (lm-eval), 95 % CI from its stderr")
+    columns = {name: _suite(name) for model in models for name in model.suites}
+    rows = [(blocks.of_model(i, model), model) for i, model in enumerate(models)]
+    caption = "Standard suites (lm-eval), 95 % CI from its stderr"
+    return blocks.table("Model", columns, rows, caption) if columns else None
 
 
-def _by_kind(models: Sequence[ModelResult], names: Sequence[str]) -> Details | None:
-    if not names:
-        return None
-    levels = sorted(
-        {(names.index(k.kind), k.level) for m in models if m.ability for k in m.ability.kinds}
-    )
-    found = tuple(
-        TableRow(
-            names[kind],
-            tuple(_score(model, names[kind], level) for model in models),
-            detail=f"level {level}",
-        )
+def _suite(name: str) -> Callable[[ModelResult], Cell]:
+    return lambda model: cells.suite(model.suites.get(name))
+
+
+def _by_kind(models: Sequence[ModelResult]) -> Details | None:
+    """Return a row per kind, in the order of the results, and level; a column per model."""
+    asked = [one for model in models if model.ability for one in model.ability.kinds]
+    order = list(dict.fromkeys(one.kind for one in asked))
+    levels = sorted({(order.index(one.kind), one.level) for one in asked})
+    rows = [
+        (blocks.TableRow(order[kind], detail=f"level {level}"), (order[kind], level))
         for kind, level in levels
-    )
-    heads = ("Kind", *(m.name for m in models))
-    return Details(Table(heads, found, "Every kind and level, 95 % Wilson interval"))
+    ]
+    columns = {model.name: _scores(model.ability) for model in models}
+    caption = "Every kind and level, 95 % Wilson interval"
+    return Details(blocks.table("Kind", columns, rows, caption)) if rows else None
 
 
-def _score(model: ModelResult, kind: str, level: int) -> Cell:
-    score = next((k.score for k in _scores(model, kind) if k.level == level), None)
-    return cells.proportion(score, "no question of this kind and level")
+def _scores(ability: AbilityResult | None) -> Callable[[tuple[str, int]], Cell]:
+    scores = {(one.kind, one.level): one.score for one in ability.kinds} if ability else {}
+    return lambda level: cells.proportion(scores.get(level), "no question of this kind and level")
 
 
 def _wrong(models: Sequence[ModelResult]) -> Iterator[Samples]:
@@ -162,24 +129,18 @@ def _was_correct(ability: AbilityResult, question: str, graded: Sequence[Ability
 
 def samples(results: Results) -> Section | None:
     """Outputs of all models side by side. Untrusted text."""
-    names = [model.name for model in results.models]
-    found = tuple(_sample(sample, names) for sample in results.samples)
+    found = tuple(_sample(sample, results.models) for sample in results.samples)
     if not found:
         return None
-    return Section(
-        "samples",
-        "Sample outputs",
-        "Samples",
-        "The same prompt for every model.",
-        found,
-    )
+    lead = "The same prompt for every model."
+    return Section("samples", "Sample outputs", lead, found, short="Samples")
 
 
-def _sample(sample: SampleOutputs, names: Sequence[str]) -> Sample:
+def _sample(sample: SampleOutputs, models: Sequence[ModelResult]) -> Sample:
     outputs = tuple(
-        (name, _truncated(sample.outputs[name]), f"s{i}")
-        for i, name in enumerate(names)
-        if name in sample.outputs
+        (model.name, _truncated(sample.outputs[model.name]), f"s{i}")
+        for i, model in enumerate(models)
+        if model.name in sample.outputs
     )
     return Sample(_truncated(sample.prompt), outputs)
 

@@ -1,9 +1,14 @@
-"""What a section of the page consists of; each block is rendered by a macro of its `kind`."""
+"""What a section of the page consists of; each block is rendered by the macro of its class."""
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TypeVar
 
 from markupsafe import Markup
+
+from sizeup_loadtest.data.results import ModelResult
+
+Measured = TypeVar("Measured")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +27,7 @@ class TableRow:
     """A model, or a pair of models, and its cells."""
 
     name: str
-    cells: tuple[Cell, ...]
+    cells: tuple[Cell, ...] = ()
     class_: str | None = None
     detail: str | None = None
     """In small type under the name."""
@@ -32,23 +37,11 @@ class TableRow:
 class Table:
     """A table with numbered reasons for its blank cells."""
 
-    kind: ClassVar[str] = "table"
     heads: tuple[str, ...]
     """`name|unit`; the first head is of the row names."""
     rows: tuple[TableRow, ...]
     caption: str
     class_: str | None = None
-
-    def filled(self) -> "Table":
-        """Leave out the columns that are blank in every row."""
-        kept = [
-            i
-            for i in range(len(self.heads) - 1)
-            if any(row.cells[i].text is not None for row in self.rows)
-        ]
-        rows = (replace(row, cells=tuple(row.cells[i] for i in kept)) for row in self.rows)
-        heads = (self.heads[0], *(self.heads[i + 1] for i in kept))
-        return replace(self, heads=heads, rows=tuple(rows))
 
     @property
     def reasons(self) -> list[str]:
@@ -60,7 +53,6 @@ class Table:
 class Details:
     """A collapsed table."""
 
-    kind: ClassVar[str] = "details"
     table: Table
 
 
@@ -68,7 +60,6 @@ class Details:
 class Missing:
     """What was not measured, why, and the command that would measure it."""
 
-    kind: ClassVar[str] = "missing"
     what: str
     reason: str
     command: str | None = None
@@ -78,16 +69,14 @@ class Missing:
 class Grid:
     """Charts side by side where there is room."""
 
-    kind: ClassVar[str] = "grid"
     charts: tuple[Markup, ...]
     class_: str = "grid"
 
 
 @dataclass(frozen=True, slots=True)
-class BulletList:
+class Bullets:
     """A titled list."""
 
-    kind: ClassVar[str] = "bullets"
     title: str
     items: tuple[str, ...]
 
@@ -96,7 +85,6 @@ class BulletList:
 class Sample:
     """The outputs of all models for one prompt: name, output, CSS class."""
 
-    kind: ClassVar[str] = "sample"
     prompt: str
     outputs: tuple[tuple[str, str, str | None], ...]
     expected: str | None = None
@@ -107,7 +95,6 @@ class Sample:
 class Samples:
     """Collapsed samples under one title."""
 
-    kind: ClassVar[str] = "samples"
     title: str
     items: tuple[Sample, ...]
 
@@ -116,7 +103,6 @@ class Samples:
 class Definitions:
     """Name, formula and note of every metric."""
 
-    kind: ClassVar[str] = "definitions"
     rows: tuple[tuple[str, str, str], ...]
 
 
@@ -124,13 +110,12 @@ class Definitions:
 class Facts:
     """Names with values, and a collapsed text."""
 
-    kind: ClassVar[str] = "facts"
     rows: tuple[tuple[str, str], ...]
     summary: str
     text: str
 
 
-Block = Table | Details | Missing | Grid | BulletList | Sample | Samples | Definitions | Facts
+Block = Table | Details | Missing | Grid | Bullets | Sample | Samples | Definitions | Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +124,10 @@ class Section:
 
     key: str
     title: str
-    short: str
-    """In the contents."""
     lead: str
     blocks: tuple[Block, ...]
+    short: str | None = None
+    """In the contents, where it is not the title."""
 
 
 def blank(reason: str) -> Cell:
@@ -152,3 +137,33 @@ def blank(reason: str) -> Cell:
 def present(*blocks: Block | None) -> tuple[Block, ...]:
     """Drop absent blocks."""
     return tuple(block for block in blocks if block is not None)
+
+
+Columns = Mapping[str, Callable[[Measured], Cell]]
+"""Heads (`name|unit`) and what is under them."""
+
+
+def of_model(i: int, model: ModelResult, detail: str | None = None) -> TableRow:
+    """Return the row of the i-th model, without its cells."""
+    return TableRow(model.name, class_=f"s{i}", detail=detail)
+
+
+def table(
+    head: str,
+    columns: Columns[Measured],
+    rows: Iterable[tuple[TableRow, Measured | None]],
+    caption: str,
+    missing: str = "not measured",
+    class_: str | None = None,
+) -> Table:
+    """Fill the rows by columns; where nothing was measured for a row, all are blank, as `missing`.
+
+    `head` is of the row names, the keys of `columns` are the other ones.
+    """
+    filled = tuple(
+        replace(row, cells=tuple(
+            blank(missing) if seen is None else cell(seen) for cell in columns.values()
+        ))
+        for row, seen in rows
+    )  # fmt: skip
+    return Table((head, *columns), filled, caption, class_)

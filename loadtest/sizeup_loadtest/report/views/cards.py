@@ -12,6 +12,7 @@ from sizeup_loadtest.data.results import (
     RequirementCheck,
     Requirements,
     Results,
+    StageResult,
 )
 from sizeup_loadtest.report import text
 from sizeup_loadtest.report.views import cells, commands
@@ -26,6 +27,7 @@ VERDICTS = {
     "invalid": "✗ invalid: do not use",
 }
 """Of a model."""
+_NOT_TIMED = "no correct answer was timed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +109,26 @@ def _criteria(
     ability = model.ability.overall if model.ability else None
     no_ability = commands.missing(results, "ability").reason
     speed = cells.estimate(stage.tok_s_user if stage else None, _tokens_per_second)
-    shown: tuple[tuple[str, Cell, str | None], ...] = (
-        ("Ability", cells.proportion(ability, no_ability, bar=True), "ability"),
-        ("Speed", speed, "tok_s_user"),
-        ("First token", _first_token(model), "ttft_p50"),
-        ("Within SLO", cells.attainment(stage) if stage else blank(cells.NO_SLO), "attainment"),
-        ("Carries", _carries(model.capacity, commands.missing(results, "capacity").reason), None),
-        ("Cost", cells.cost_per_million(model.cost), "cost_per_million"),
-        ("Memory", cells.memory(model.model_info), None),
-        ("Errors", _errors(model), None),
-    )  # fmt: skip
-    rules = {one.key: one for one in verdict.REQUIREMENTS}
-    return tuple(
-        Criterion(name, cell, key, *(_judged(rules[key], model, required) if key else ()))
-        for name, cell, key in shown
+    in_slo = cells.attainment(stage) if stage else blank(cells.NO_SLO)
+    carries = _carries(model.capacity, commands.missing(results, "capacity").reason)
+
+    def judged(name: str, cell: Cell, key: str) -> Criterion:
+        """Add the mark of a requirement, and the requirement, where it is set."""
+        one = verdict.REQUIREMENTS[key]
+        if (limit := one.limit(required)) is None:
+            return Criterion(name, cell, key)
+        text = one.describe(limit).removeprefix(f"{one.name} ")
+        return Criterion(name, cell, key, MARKS[one.state(model, limit)], unbroken(text))
+
+    return (
+        judged("Ability", cells.proportion(ability, no_ability, bar=True), "ability"),
+        judged("Speed", speed, "tok_s_user"),
+        judged("First token", _first_token(stage), "ttft_p50"),
+        judged("Within SLO", in_slo, "attainment"),
+        Criterion("Carries", carries),
+        judged("Cost", cells.cost_per_million(model.cost), "cost_per_million"),
+        Criterion("Memory", cells.memory(model.model_info)),
+        Criterion("Errors", _errors(model)),
     )
 
 
@@ -128,23 +136,11 @@ def _tokens_per_second(value: float) -> str:
     return f"{formatting.number(value)} tokens/s"
 
 
-def _judged(
-    one: verdict.Requirement, model: ModelResult, required: Requirements
-) -> tuple[str, str]:
-    """Return the mark of a requirement, and the requirement; both empty where it is not set."""
-    limit = one.limit(required)
-    if limit is None:
-        return "", ""
-    described = one.describe(required).removeprefix(f"{one.name} ")
-    return MARKS[one.state(model, limit)], unbroken(described)
-
-
-def _first_token(model: ModelResult) -> Cell:
+def _first_token(stage: StageResult | None) -> Cell:
     """Return the median TTFT, with p95 and that of the answer of a model that thinks.
 
     Of too few requests for a median, the mean.
     """
-    stage = lightest_stage(model)
     cell = cells.percentile(50, stage.ttft if stage else None)
     if stage is None or stage.ttft is None:
         return cell
@@ -166,11 +162,11 @@ def _carries(capacity: CapacityResult | None, reason: str) -> Cell:
 
 
 def _errors(model: ModelResult) -> Cell:
-    failed = sum(sum(s.errors.values()) for s in model.stages)
-    total = sum(s.n for s in model.stages)
+    total = sum(stage.n for stage in model.stages)
     if not total:
         return blank(cells.NO_STAGE)
-    return Cell(f"{failed} of {total:,}", text.frequent_errors(model.stages) or None)
+    failed = f"{text.failures(model.stages)} of {total:,}"
+    return Cell(failed, text.frequent_errors(model.stages) or None)
 
 
 def _details(model: ModelResult) -> tuple[Criterion, ...]:
@@ -180,16 +176,12 @@ def _details(model: ModelResult) -> tuple[Criterion, ...]:
     correct = seconds_per_correct(model.ability)
     thousand, weights = per_thousand(model.cost), model.model_info.weight_bytes
     price = model.cost.price_per_hour if model.cost else None
+    seconds, dollars, no_price = formatting.seconds, formatting.dollars, cells.NO_PRICE
     return (
-        Criterion("Whole answer", cells.estimate(e2e, formatting.seconds)),
-        Criterion(
-            "Per correct answer",
-            cells.plain(correct, formatting.seconds, "no correct answer was timed"),
-        ),
-        Criterion(
-            "1,000 correct answers", cells.estimate(thousand, formatting.dollars, cells.NO_PRICE)
-        ),
-        Criterion("Price per hour", cells.plain(price, formatting.dollars, cells.NO_PRICE)),
+        Criterion("Whole answer", cells.estimate(e2e, seconds)),
+        Criterion("Per correct answer", cells.plain(correct, seconds, _NOT_TIMED)),
+        Criterion("1,000 correct answers", cells.estimate(thousand, dollars, no_price)),
+        Criterion("Price per hour", cells.plain(price, dollars, no_price)),
         Criterion("Weights", cells.plain(weights, formatting.size_of, "size not reported")),
         Criterion("Load time", cells.load_time(model)),
     )
@@ -214,18 +206,14 @@ def _difference(chosen: ModelResult, other: ModelResult) -> str:
     if chosen.ability and other.ability:
         points = (other.ability.overall.value - chosen.ability.overall.value) * 100
         parts.append(f"{points:+.0f} points of ability".replace("-", "−"))
-    own, theirs = (_measured("tok_s_user", model) for model in (chosen, other))
-    if own and theirs:
-        ratio = theirs / own
+    if ratio := _ratio("tok_s_user", chosen, other):
         direction = "faster" if ratio >= 1 else "slower"
         parts.append(f"{formatting.times(max(ratio, 1 / ratio))} {direction} per token")
-    own, theirs = (_measured("cost_per_million", model) for model in (chosen, other))
-    if own and theirs:
-        parts.append(f"{theirs / own:.2g} × the cost per token")
+    if ratio := _ratio("cost_per_million", chosen, other):
+        parts.append(f"{ratio:.2g} × the cost per token")
     return ", ".join(parts) or "not measured"
 
 
-def _measured(key: str, model: ModelResult) -> float | None:
-    requirement = next(one for one in verdict.REQUIREMENTS if one.key == key)
-    seen = requirement.measured(model)
-    return seen.value if seen else None
+def _ratio(key: str, chosen: ModelResult, other: ModelResult) -> float | None:
+    own, theirs = (verdict.REQUIREMENTS[key].measured(model) for model in (chosen, other))
+    return theirs.value / own.value if own and theirs and own.value else None

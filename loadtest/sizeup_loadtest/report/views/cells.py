@@ -21,8 +21,6 @@ NO_ABILITY = "ability was not measured"
 NO_CAPACITY = "capacity was not searched"
 NO_SLO = "no SLO was evaluated"
 NO_PRICE = "no price in the config"
-NO_MEMORY = "the server does not report memory (/api/ps: size)"
-NO_LOAD = "no cold start was measured, and the server does not report a load time"
 
 
 def estimate(value: Estimate | None, write: Format, reason: str = NO_STAGE) -> Cell:
@@ -75,23 +73,19 @@ def suite(score: SuiteScore | None) -> Cell:
 
 def memory(info: ModelInfo) -> Cell:
     """Return the memory of a loaded model, and where it is."""
-    if info.memory_bytes is None:
-        return blank(NO_MEMORY)
-    place = _memory_place(info.memory_bytes, info.device_bytes)
-    return Cell(formatting.size_of(info.memory_bytes), place)
-
-
-def _memory_place(total: int, on_device: int | None) -> str | None:
-    if on_device is None:
-        return None
-    if on_device == 0:
-        return "in RAM"
-    return "on GPUs" if on_device >= total else f"{formatting.size_of(on_device)} on GPUs"
+    total, on_device = info.memory_bytes, info.device_bytes
+    if total is None:
+        return blank("the server does not report memory (/api/ps: size)")
+    place = None if on_device is None else "in RAM"
+    if on_device:
+        part = "" if on_device >= total else f"{formatting.size_of(on_device)} "
+        place = f"{part}on GPUs"
+    return Cell(formatting.size_of(total), place)
 
 
 def load_time(model: ModelResult) -> Cell:
     if model.load_seconds is None:
-        return blank(NO_LOAD)
+        return blank("no cold start was measured, and the server does not report a load time")
     source = "by the server" if model.load_source == "server" else "cold start"
     return Cell(formatting.seconds(model.load_seconds), source)
 

@@ -12,7 +12,7 @@ STOPPED = "the run was stopped before"
 
 def missing(results: Results, phase: str) -> Missing:
     """Return why a phase has no results: speed, capacity or ability."""
-    enabled = phase == "speed" or _enabled(results.config, phase)
+    enabled = phase == "speed" or results.config_section(phase).get("enabled")
     reason = "not enabled in this run"
     if enabled:
         reason = "no request was answered" if results.validity.complete else STOPPED
@@ -49,8 +49,3 @@ def _have_own_servers(config: Mapping[str, object]) -> bool:
     models = config.get("models")
     listed = models if isinstance(models, list | tuple) else ()
     return any(isinstance(model, Mapping) and model.get("url") for model in listed)
-
-
-def _enabled(config: Mapping[str, object], phase: str) -> bool:
-    section = config.get(phase)
-    return isinstance(section, Mapping) and bool(section.get("enabled"))

@@ -1,6 +1,6 @@
 """Latency and throughput over load: knee, capacity, latency breakdown. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -8,28 +8,20 @@ from markupsafe import Markup
 from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis.selection import load_curve
 from sizeup_loadtest.data.results import (
+    CapacityResult,
+    Estimate,
     LatencyBreakdown,
     MeanAndMax,
     ModelResult,
     Results,
     StageResult,
+    TurnResult,
 )
 from sizeup_loadtest.report import text
 from sizeup_loadtest.report.charts import chart
-from sizeup_loadtest.report.charts.chart import Axis, Mark, Point, Series, Style
-from sizeup_loadtest.report.views import cells
-from sizeup_loadtest.report.views.blocks import (
-    Cell,
-    Details,
-    Grid,
-    Section,
-    Table,
-    TableRow,
-    blank,
-    present,
-)
-
-_PARTS = ("load", "queue", "prefill", "decode")
+from sizeup_loadtest.report.charts.chart import Axis, Mark, Point, Series
+from sizeup_loadtest.report.views import blocks, cells
+from sizeup_loadtest.report.views.blocks import Cell, Columns, Details, Section, Table, blank
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +29,15 @@ class LoadPoint:
     """What one load does to a user, and in total."""
 
     level: float
-    saturated: bool = False
-    out_tok_s: float | None = None
-    tok_s_user: float | None = None
-    ttft_p50: float | None = None
-    ttft_p95: float | None = None
+    saturated: bool
+    out_tok_s: float | None
+    tpot_p50: float | None
+    ttft_p50: float | None
+    ttft_p95: float | None
+
+    @property
+    def tok_s_user(self) -> float | None:
+        return 1 / self.tpot_p50 if self.tpot_p50 else None
 
 
 def section(results: Results) -> Section | None:
@@ -51,17 +47,17 @@ def section(results: Results) -> Section | None:
     return Section(
         "load",
         "How much each size carries",
-        "Load",
         "More load to the right. The dashed line is the SLO. A diamond is the maximum load within"
         " it, a ring the knee of throughput, a hollow dot a load under which the queue kept"
         " growing.",
-        present(
-            Grid(charts),
+        blocks.present(
+            blocks.Grid(charts),
             _capacity_table(results),
             _breakdowns(results),
             _stages(results),
             _turns(results),
         ),
+        short="Load",
     )
 
 
@@ -69,26 +65,24 @@ def _charts(results: Results) -> list[Markup | None]:
     mode = _mode(results.models)
     curves = [_points(model, mode) for model in results.models]
     across = Axis(_unit(mode), formatting.tick, 6)
-    point = 95 if _has_p95(curves) else 50
-    slo = results.config.get("slo")
-    limits = slo if isinstance(slo, Mapping) else {}
-    ttft, tpot = (_positive(limits.get(key)) for key in ("ttft_seconds", "tpot_seconds"))
+    point, slo = 95 if _has_p95(curves) else 50, results.config_section("slo")
+    ttft, tpot = (_positive(slo.get(key)) for key in ("ttft_seconds", "tpot_seconds"))
     start = " from schedule" if mode == "open" else ""
     speed = Axis("tokens/s per user, median", formatting.tick, line=1 / tpot if tpot else None)
     first = Axis(f"TTFT p{point}{start}", formatting.seconds_tick, line=ttft)
-    panels: tuple[tuple[str, str, Axis], ...] = (
-        ("tok_s_user", "", speed),
-        (f"ttft_p{point}", "max_load", first),
-        ("out_tok_s", "knee", Axis("tokens/s in total", formatting.tick)),
-    )
+
+    def drawn(metric: str, up: Axis, marked: str = "") -> Markup | None:
+        series = [
+            _series(i, model, curve, metric, marked, up)
+            for i, (model, curve) in enumerate(zip(results.models, curves, strict=True))
+        ]
+        return chart.draw(f"load-{metric}", up.title, (400, 300), series, across, up)
+
     return [
-        chart.draw(
-            [_series(i, model, curve, metric, marked, up)
-             for i, (model, curve) in enumerate(zip(results.models, curves, strict=True))],
-            across, up, Style(f"load-{metric}", up.title, 400, 300),
-        )
-        for metric, marked, up in panels
-    ]  # fmt: skip
+        drawn("tok_s_user", speed),
+        drawn(f"ttft_p{point}", first, "max_load"),
+        drawn("out_tok_s", Axis("tokens/s in total", formatting.tick), "knee"),
+    ]
 
 
 def _unit(mode: str) -> str:
@@ -108,26 +102,20 @@ def _mode(models: Sequence[ModelResult]) -> str:
 
 def _points(model: ModelResult, mode: str) -> list[LoadPoint]:
     """Return every load of a model: of its capacity search, and the stages at other loads."""
-    found = {
-        stage.level: LoadPoint(
+    found = {}
+    for stage in load_curve(model, mode):
+        first, pace, rate = stage.ttft_sched, stage.tpot, stage.out_tok_s
+        found[stage.level] = LoadPoint(
             stage.level,
-            out_tok_s=stage.out_tok_s.value if stage.out_tok_s else None,
-            tok_s_user=1 / stage.tpot.p50 if stage.tpot and stage.tpot.p50 else None,
-            ttft_p50=stage.ttft_sched.p50 if stage.ttft_sched else None,
-            ttft_p95=stage.ttft_sched.p95 if stage.ttft_sched else None,
+            False,
+            rate.value if rate else None,
+            pace.p50 if pace else None,
+            first.p50 if first else None,
+            first.p95 if first else None,
         )
-        for stage in load_curve(model, mode)
-    }
     if model.capacity and model.capacity.mode == mode:
         found |= {
-            p.level: LoadPoint(
-                p.level,
-                p.saturated,
-                p.out_tok_s,
-                1 / p.tpot_p50 if p.tpot_p50 else None,
-                p.ttft_p50,
-                p.ttft_p95,
-            )
+            p.level: LoadPoint(**p.model_dump(exclude={"attainment"}))
             for p in model.capacity.points
         }
     return [found[level] for level in sorted(found)]
@@ -165,130 +153,105 @@ def _series(
 def _capacity_table(results: Results) -> Table | None:
     if not any(model.capacity for model in results.models):
         return None
-    unit = _unit(_mode(results.models))
-    heads = (
-        "Model", "Max load|within SLO", "SLO attainment|at that load", f"Knee|{unit}",
-        "Effective parallelism", f"Loads tried|{unit}",
-    )  # fmt: skip
-    found = tuple(_capacity_row(i, model) for i, model in enumerate(results.models))
-    return Table(heads, found, "Capacity", "capacity")
-
-
-def _capacity_row(i: int, model: ModelResult) -> TableRow:
-    capacity = model.capacity
-    if capacity is None:
-        return TableRow(model.name, (blank(cells.NO_CAPACITY),) * 5, class_=f"s{i}")
-    missed = "no load met the SLO"
-    largest = Cell(text.max_load(capacity), text.max_load_note(capacity))
-    parallelism = (
-        "defined for a closed loop only" if capacity.mode == "open" else "undefined without a knee"
-    )
-    tried = ", ".join(formatting.tick(p.level) for p in capacity.points)
-    no_knee = "throughput has no knee over the loads tried"
-    return TableRow(
-        model.name,
-        (
-            blank(missed) if capacity.max_load is None else largest,
-            cells.proportion(capacity.attainment, missed),
-            cells.plain(capacity.knee, formatting.number, no_knee),
-            cells.plain(capacity.effective_parallelism, formatting.times, parallelism),
-            Cell(tried),
+    unit, missed = _unit(_mode(results.models)), "no load met the SLO"
+    columns: Columns[CapacityResult] = {
+        "Max load|within SLO": lambda seen: (
+            blank(missed)
+            if seen.max_load is None
+            else Cell(text.max_load(seen), text.max_load_note(seen))
         ),
-        class_=f"s{i}",
-    )
-
-
-Column = tuple[str, Callable[[StageResult], Cell]]
+        "SLO attainment|at that load": lambda seen: cells.proportion(seen.attainment, missed),
+        f"Knee|{unit}": lambda seen: cells.plain(
+            seen.knee, formatting.number, "throughput has no knee over the loads tried"
+        ),
+        "Effective parallelism": lambda seen: cells.plain(
+            seen.effective_parallelism,
+            formatting.times,
+            "defined for a closed loop only" if seen.mode == "open" else "undefined without a knee",
+        ),
+        f"Loads tried|{unit}": lambda seen: Cell(
+            ", ".join(formatting.tick(point.level) for point in seen.points)
+        ),
+    }
+    rows = [(blocks.of_model(i, model), model.capacity) for i, model in enumerate(results.models)]
+    return blocks.table("Model", columns, rows, "Capacity", cells.NO_CAPACITY, "capacity")
 
 
 def _stages(results: Results) -> Details | None:
     """Return every model under every load, with the metrics that its server has."""
-    stages = [stage for model in results.models for stage in model.stages]
-    columns: list[Column] = [*_COLUMNS]
-    if any(stage.answer_ttft for stage in stages):
-        columns.append(("First answer token|p50", lambda s: cells.percentile(50, s.answer_ttft)))
-    columns += [
-        (head, _gauge(name, write))
-        for head, name, write in _GAUGES
-        if any(s.server_metrics and getattr(s.server_metrics, name) for s in stages)
-    ]
-    found = tuple(
-        TableRow(
-            model.name,
-            tuple(cell(stage) for _, cell in columns),
-            class_=f"s{i}",
-            detail=text.stage_name(stage),
-        )
+    rows = [
+        (blocks.of_model(i, model, text.stage_name(stage)), stage)
         for i, model in enumerate(results.models)
         for stage in model.stages
-    )
-    heads = ("Model|load", *(head for head, _ in columns))
-    table = Table(heads, found, "Every model under every load")
-    return Details(table) if found else None
+    ]
+    columns = dict(_COLUMNS)
+    if any(stage.answer_ttft for _, stage in rows):
+        columns["First answer token|p50"] = lambda s: cells.percentile(50, s.answer_ttft)
+    for head, name, write in _GAUGES:
+        gauges = [getattr(stage.server_metrics, name, None) for _, stage in rows]
+        if any(gauges):
+            columns[head] = _gauge(name, write)
+    found = blocks.table("Model|load", columns, rows, "Every model under every load")
+    return Details(found) if rows else None
 
 
 def _turns(results: Results) -> Details | None:
     """Return the turns of conversations, whose prompts grow by every answer."""
-    heads = (
-        "Model|load, turn", "Requests", "Failed", "Prompt|tokens", "Cached|tokens",
-        "TTFT|p50", "TTFT|p95",
-    )  # fmt: skip
-    not_counted = "the server does not count them"
-    found = tuple(
-        TableRow(
-            model.name,
-            (
-                Cell(str(turn.n)),
-                Cell(str(turn.failed)),
-                cells.estimate(turn.prompt_tokens, formatting.number, not_counted),
-                cells.estimate(turn.cached_tokens, formatting.number, not_counted),
-                cells.percentile(50, turn.ttft),
-                cells.percentile(95, turn.ttft),
-            ),
-            class_=f"s{i}",
-            detail=f"{text.stage_name(stage)}, turn {turn.turn}",
-        )
+    columns: Columns[TurnResult] = {
+        "Requests": lambda turn: Cell(str(turn.n)),
+        "Failed": lambda turn: Cell(str(turn.failed)),
+        "Prompt|tokens": lambda turn: _tokens(turn.prompt_tokens),
+        "Cached|tokens": lambda turn: _tokens(turn.cached_tokens),
+        "TTFT|p50": lambda turn: cells.percentile(50, turn.ttft),
+        "TTFT|p95": lambda turn: cells.percentile(95, turn.ttft),
+    }
+    rows = [
+        (blocks.of_model(i, model, f"{text.stage_name(stage)}, turn {turn.turn}"), turn)
         for i, model in enumerate(results.models)
         for stage in model.stages
         for turn in stage.turns
-    )
-    return Details(Table(heads, found, "Conversations, by turn")) if found else None
+    ]
+    found = blocks.table("Model|load, turn", columns, rows, "Conversations, by turn")
+    return Details(found) if rows else None
+
+
+def _tokens(counted: Estimate | None) -> Cell:
+    return cells.estimate(counted, formatting.number, "the server does not count them")
 
 
 def _failures(stage: StageResult) -> Cell:
-    failed = sum(stage.errors.values())
-    return Cell(str(failed), text.frequent_errors([stage]) or None)
+    return Cell(str(text.failures([stage])), text.frequent_errors([stage]) or None)
 
 
 def _valid(stage: StageResult) -> Cell:
     return Cell("✓") if stage.invalid_reason is None else Cell("✗", stage.invalid_reason)
 
 
-def _longest_gap(stage: StageResult) -> float | None:
-    return stage.itl.high if stage.itl else None
+def _longest_gap(stage: StageResult) -> Cell:
+    longest = stage.itl.high if stage.itl else None
+    return cells.plain(longest, formatting.seconds, "no answer had two chunks")
 
 
-_NO_ITL = "no answer had two chunks"
-_COLUMNS: tuple[Column, ...] = (
-    ("Valid", _valid),
-    ("Requests", lambda s: Cell(str(s.n))),
-    ("Errors", _failures),
-    ("Tokens/s|total", lambda s: cells.estimate(s.out_tok_s, formatting.number)),
-    ("Tokens/s|per user", lambda s: cells.estimate(s.tok_s_user, formatting.number)),
-    ("TTFT|p50", lambda s: cells.percentile(50, s.ttft)),
-    ("TTFT|p95", lambda s: cells.percentile(95, s.ttft)),
-    ("TTFT|p99", lambda s: cells.percentile(99, s.ttft)),
-    ("TPOT|p50", lambda s: cells.percentile(50, s.tpot)),
-    ("ITL|p99", lambda s: cells.percentile(99, s.itl)),
-    ("ITL|maximum", lambda s: cells.plain(_longest_gap(s), formatting.seconds, _NO_ITL)),
-    ("Tokens|counted by", lambda s: Cell(s.counted_by, reason="no tokens were counted")),
-    ("E2E|p50", lambda s: cells.percentile(50, s.e2e)),
-    ("E2E|p95", lambda s: cells.percentile(95, s.e2e)),
-    ("E2E from schedule|p50", lambda s: cells.percentile(50, s.e2e_sched)),
-    ("SLO attainment", cells.attainment),
-    ("Retries|after 429, 503", lambda s: Cell(str(s.retries))),
-    ("Goodput|requests/s", lambda s: cells.estimate(s.goodput, formatting.number, cells.NO_SLO)),
-)  # fmt: skip
+_COLUMNS: Columns[StageResult] = {
+    "Valid": _valid,
+    "Requests": lambda s: Cell(str(s.n)),
+    "Errors": _failures,
+    "Tokens/s|total": lambda s: cells.estimate(s.out_tok_s, formatting.number),
+    "Tokens/s|per user": lambda s: cells.estimate(s.tok_s_user, formatting.number),
+    "TTFT|p50": lambda s: cells.percentile(50, s.ttft),
+    "TTFT|p95": lambda s: cells.percentile(95, s.ttft),
+    "TTFT|p99": lambda s: cells.percentile(99, s.ttft),
+    "TPOT|p50": lambda s: cells.percentile(50, s.tpot),
+    "ITL|p99": lambda s: cells.percentile(99, s.itl),
+    "ITL|maximum": _longest_gap,
+    "Tokens|counted by": lambda s: Cell(s.counted_by, reason="no tokens were counted"),
+    "E2E|p50": lambda s: cells.percentile(50, s.e2e),
+    "E2E|p95": lambda s: cells.percentile(95, s.e2e),
+    "E2E from schedule|p50": lambda s: cells.percentile(50, s.e2e_sched),
+    "SLO attainment": cells.attainment,
+    "Retries|after 429, 503": lambda s: Cell(str(s.retries)),
+    "Goodput|requests/s": lambda s: cells.estimate(s.goodput, formatting.number, cells.NO_SLO),
+}
 _GAUGES = (
     ("Queue|of the server, mean", "queue", formatting.number),
     ("KV cache|in use, mean", "kv_usage", formatting.percent),
@@ -298,8 +261,7 @@ _GAUGES = (
 
 def _gauge(name: str, write: text.Format) -> Callable[[StageResult], Cell]:
     def cell(stage: StageResult) -> Cell:
-        metrics = stage.server_metrics
-        seen: MeanAndMax | None = getattr(metrics, name) if metrics else None
+        seen: MeanAndMax | None = getattr(stage.server_metrics, name, None)
         if seen is None:
             return blank("the server has no such metric")
         return Cell(write(seen.mean), f"at most {write(seen.max)}")
@@ -309,13 +271,15 @@ def _gauge(name: str, write: text.Format) -> Callable[[StageResult], Cell]:
 
 def _breakdowns(results: Results) -> Table | None:
     """Latency by phase, from the server's own durations, which only Ollama's API reports."""
-    found = tuple(
-        TableRow(model.name, _phases(split), class_=f"s{i}")
+    heads = ("load", "queue|and network", "prefill", "decode")
+    columns = {head: _phase(head.partition("|")[0]) for head in heads}
+    rows = [
+        (blocks.of_model(i, model), split)
         for i, model in enumerate(results.models)
         if (split := _breakdown(model)) is not None
-    )
-    heads = ("Model", "load", "queue|and network", "prefill", "decode")
-    return Table(heads, found, "Mean latency by phase, by the server") if found else None
+    ]
+    found = blocks.table("Model", columns, rows, "Mean latency by phase, by the server")
+    return found if rows else None
 
 
 def _breakdown(model: ModelResult) -> LatencyBreakdown | None:
@@ -325,7 +289,9 @@ def _breakdown(model: ModelResult) -> LatencyBreakdown | None:
     return stage.breakdown if stage else None
 
 
-def _phases(split: LatencyBreakdown) -> tuple[Cell, ...]:
-    means = [getattr(split, part).mean.value for part in _PARTS]
-    total = sum(means) or 1.0
-    return tuple(Cell(formatting.seconds(mean), bar=mean / total) for mean in means)
+def _phase(name: str) -> Callable[[LatencyBreakdown], Cell]:
+    def cell(split: LatencyBreakdown) -> Cell:
+        means: dict[str, float] = {phase: seen.mean.value for phase, seen in split}
+        return Cell(formatting.seconds(means[name]), bar=means[name] / (sum(means.values()) or 1))
+
+    return cell

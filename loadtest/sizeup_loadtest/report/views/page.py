@@ -32,27 +32,8 @@ class Page:
 
 
 def view(results: Results) -> Page:
-    started = results.started_at[:10]
-    return Page(
-        title=f"Which model size? {results.scenario}, {started}",
-        subtitle=(
-            f"{results.scenario or 'run'} against {results.target}, {started}, "
-            f"{formatting.seconds(results.seconds)}, {_count(results)}, schedule "
-        ),
-        schedule=results.schedule_hash[:12],
-        banners=tuple(validity.banners(results)),
-        verdict=verdict.view(results),
-        sections=tuple(section for section in _sections(results) if section is not None),
-    )
-
-
-def _count(results: Results) -> str:
-    count = len(results.models)
-    return f"{count} model{'' if count == 1 else 's'}"
-
-
-def _sections(results: Results) -> tuple[Section | None, ...]:
-    return (
+    started, count = results.started_at[:10], len(results.models)
+    sections = (
         picture.section(results),
         load.section(results),
         speed.section(results),
@@ -62,4 +43,16 @@ def _sections(results: Results) -> tuple[Section | None, ...]:
         validity.section(results),
         reference.definitions(),
         reference.environment(results),
+    )
+    return Page(
+        title=f"Which model size? {results.scenario}, {started}",
+        subtitle=(
+            f"{results.scenario or 'run'} against {results.target}, {started}, "
+            f"{formatting.seconds(results.seconds)}, {count} model{'' if count == 1 else 's'}, "
+            "schedule "
+        ),
+        schedule=results.schedule_hash[:12],
+        banners=tuple(validity.banners(results)),
+        verdict=verdict.view(results),
+        sections=tuple(section for section in sections if section is not None),
     )

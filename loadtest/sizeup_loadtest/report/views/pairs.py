@@ -23,11 +23,11 @@ def section(results: Results) -> Section | None:
     return Section(
         "pairs",
         "Pairwise comparison",
-        "Pairs",
         "Both models got the same prompts in the same blocks, so effects of a prompt or of the"
         " time cancel. Above 1 model b is slower; an interval that contains 1 shows"
         " no significant difference.",
         (Table(_HEADS, found, "Every pair, under the lightest load"),),
+        short="Pairs",
     )
 
 

@@ -7,7 +7,7 @@ from sizeup_loadtest.analysis import verdict
 from sizeup_loadtest.data.results import Results
 from sizeup_loadtest.report import text
 from sizeup_loadtest.report.charts import chart
-from sizeup_loadtest.report.charts.chart import Axis, Bound, Point, Series, Style
+from sizeup_loadtest.report.charts.chart import Axis, Bound, Point, Series
 from sizeup_loadtest.report.views import cards
 from sizeup_loadtest.report.views.blocks import Grid, Section
 
@@ -33,34 +33,37 @@ def section(results: Results) -> Section | None:
     return Section(
         "picture",
         "Ability against speed and cost",
-        "Ability and speed",
         "Up is more accurate. The shaded area meets the requirements; bars are 95 % intervals.",
         (Grid(tuple(charts), "grid wide"),),
+        short="Ability and speed",
     )
 
 
 def _against(
     results: Results, bound: Bound, title: str, write: text.Format, width: float
 ) -> Markup | None:
-    by_key = {one.key: one for one in verdict.REQUIREMENTS}
+    ability, limited = verdict.REQUIREMENTS["ability"], verdict.REQUIREMENTS[bound.key]
     series = []
     for i, model in enumerate(results.models):
-        up, across = by_key["ability"].measured(model), by_key[bound.key].measured(model)
+        up, across = ability.measured(model), limited.measured(model)
         if up is None or across is None:
             continue
         tip = (
             f"{model.name}: {formatting.percent(up.value)} correct,"
-            f" {formatting.number(across.value)} {by_key[bound.key].unit}"
+            f" {formatting.number(across.value)} {limited.unit}"
         )
         point = Point(across.value, up.value, tip, x_ends=_ends(across), y_ends=_ends(up))
         class_ = f"s{i} chosen" if cards.is_chosen(results, model) else f"s{i}"
         series.append(Series(model.name, class_, (point,)))
-    ability = Bound("ability", cards.requirements(results).ability)
+    at_least = Bound("ability", cards.requirements(results).ability)
     return chart.draw(
+        f"ability-{bound.key}",
+        title,
+        (width, 400),
         series,
         Axis(title, write, 6, bound=bound),
-        Axis("correct answers (more accurate ↑)", formatting.percent, range=(0, 1), bound=ability),
-        Style(f"ability-{bound.key}", title, width, 400, joined=False),
+        Axis("correct answers (more accurate ↑)", formatting.percent, range=(0, 1), bound=at_least),
+        joined=False,
     )
 
 

@@ -48,7 +48,6 @@ def definitions() -> Section:
     return Section(
         "definitions",
         "Definitions",
-        "Definitions",
         "Tools define these metrics differently. Here t_sched is the scheduled send time of a"
         " request, t_send the actual one, t₁ the first content, tₙ the last content or the finish"
         " reason, whichever is later, t_end the end of the stream, and N the output tokens as"
@@ -72,7 +71,6 @@ def environment(results: Results) -> Section:
     config = yaml.safe_dump(dict(results.config), sort_keys=False, allow_unicode=True)
     return Section(
         "environment",
-        "Environment",
         "Environment",
         "Runs with the same schedule hash sent the same requests in the same order.",
         (Facts(rows, "Effective config", config),),

@@ -1,13 +1,14 @@
 """Whether the results are valid, and why not. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sizeup_loadtest import formatting
 from sizeup_loadtest.data.results import Lag, Results
 from sizeup_loadtest.report import text
+from sizeup_loadtest.report.text import Format
 from sizeup_loadtest.report.views.blocks import (
-    BulletList,
+    Bullets,
     Cell,
     Section,
     Table,
@@ -15,8 +16,6 @@ from sizeup_loadtest.report.views.blocks import (
     blank,
     present,
 )
-
-_NO_LIMIT = "no limit in the config"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +41,19 @@ def banners(results: Results) -> Iterator[Banner]:
 def section(results: Results) -> Section:
     validity = results.validity
     stage = f", {formatting.stage_key(validity.worst_stage)}" if validity.worst_stage else ""
-    limits = results.config.get("limits")
-    allowed = limits if isinstance(limits, Mapping) else {}
+    allowed = results.config_section("limits")
     send, loop = (allowed.get(f"max_{name}_lag_seconds") for name in ("send", "loop"))
+    worst, loop_lag = validity.worst_stage_lag, "Event loop lag"
     checks = (
         _lag("Send lag", validity.send_lag, send, "only an open loop has a schedule"),
-        _lag("Event loop lag", validity.loop_lag, loop, "not measured"),
-        _lag(
-            f"Event loop lag of the worst stage{stage}",
-            validity.worst_stage_lag,
-            loop,
-            "no stage has enough samples for a p99",
-        ),
+        _lag(loop_lag, validity.loop_lag, loop, "not measured"),
+        _lag(f"{loop_lag} of the worst stage{stage}", worst, loop,
+             "no stage has enough samples for a p99"),
         _errors(results, allowed.get("max_error_share")),
-    )
+    )  # fmt: skip
     word = "valid" if validity.valid else "invalid"
     return Section(
         "validity",
-        "Validity",
         "Validity",
         f"This run is {word}. A client that is late or overloaded measures itself, not the server.",
         present(
@@ -72,9 +66,7 @@ def section(results: Results) -> Section:
 
 
 def _lag(name: str, lag: Lag | None, limit: object, reason: str) -> TableRow:
-    end = blank(_NO_LIMIT)
-    if isinstance(limit, int | float):
-        end = Cell(f"p99 ≤ {formatting.seconds(limit)}")
+    end = _limit("p99 ≤", limit, formatting.seconds)
     if lag is None:
         return TableRow(name, (*(blank(reason),) * 3, end))
     values = tuple(Cell(formatting.seconds(value)) for value in (lag.p50, lag.p99, lag.high))
@@ -82,12 +74,15 @@ def _lag(name: str, lag: Lag | None, limit: object, reason: str) -> TableRow:
 
 
 def _errors(results: Results, limit: object) -> TableRow:
-    none = blank("a fraction has no distribution")
-    end = blank(_NO_LIMIT)
+    share, none = results.validity.error_share, blank("a fraction has no distribution")
+    end = _limit("≤", limit, formatting.percent)
+    return TableRow("Failed requests, of all", (Cell(formatting.percent(share)), none, none, end))
+
+
+def _limit(sign: str, limit: object, write: Format) -> Cell:
     if isinstance(limit, int | float):
-        end = Cell(f"≤ {formatting.percent(limit)}")
-    share = Cell(formatting.percent(results.validity.error_share))
-    return TableRow("Failed requests, of all", (share, none, none, end))
+        return Cell(f"{sign} {write(limit)}")
+    return blank("no limit in the config")
 
 
 def _invalid_stages(results: Results) -> Iterator[str]:
@@ -97,5 +92,5 @@ def _invalid_stages(results: Results) -> Iterator[str]:
                 yield f"{model.name}, {text.stage_name(stage)}: {stage.invalid_reason}"
 
 
-def _list(title: str, items: tuple[str, ...]) -> BulletList | None:
-    return BulletList(title, items) if items else None
+def _list(title: str, items: tuple[str, ...]) -> Bullets | None:
+    return Bullets(title, items) if items else None

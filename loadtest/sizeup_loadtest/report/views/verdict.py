@@ -46,7 +46,7 @@ def _controls(
 ) -> tuple[tuple[verdict.Requirement, str], ...]:
     return tuple(
         (one, "" if limit is None else one.number(limit).replace(",", ""))
-        for one in verdict.REQUIREMENTS
+        for one in verdict.REQUIREMENTS.values()
         for limit in [one.limit(required)]
         if limit is not None or any(one.measured(m) for m in models)
     )
@@ -59,7 +59,7 @@ def _rules(results: Results) -> Mapping[str, object]:
             "valid": model.invalid_reason is None,
             "measured": {
                 one.key: [seen.value, seen.low, seen.high]
-                for one in verdict.REQUIREMENTS
+                for one in verdict.REQUIREMENTS.values()
                 if (seen := one.measured(model))
             },
         }
@@ -67,7 +67,7 @@ def _rules(results: Results) -> Mapping[str, object]:
     ]
     requirements = [
         {"key": r.key, "name": r.name, "unit": r.unit, "minimum": r.is_minimum, "scale": r.scale}
-        for r in verdict.REQUIREMENTS
+        for r in verdict.REQUIREMENTS.values()
     ]
     sentences = verdict.SENTENCES | {
         "chosen": verdict.SENTENCES["smallest" if results.ordered_by_size else "first"],
