@@ -65,6 +65,10 @@ def percent(value: float) -> str:
     return f"{value * 100:.{1 if near_end else 0}f} %"
 
 
+def whole_percent(value: float) -> str:
+    return f"{value * 100:.0f} %"
+
+
 def dollars(value: float) -> str:
     """Format money; amounts below ten cents get two significant digits."""
     if value == 0:

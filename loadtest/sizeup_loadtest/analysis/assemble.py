@@ -1,6 +1,5 @@
 """Run folder -> results. Every metric can be recomputed from the folder."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +9,7 @@ from sizeup_loadtest.analysis import cost, sizes, validity, verdict
 from sizeup_loadtest.analysis.comparison import pairing
 from sizeup_loadtest.analysis.sizes import Size
 from sizeup_loadtest.analysis.stages import capacity, latency, turns
+from sizeup_loadtest.analysis.stages.blocks import by_stage
 from sizeup_loadtest.config.models import ModelConfig
 from sizeup_loadtest.config.schema import Config
 from sizeup_loadtest.data.record import Outcome, Record
@@ -45,9 +45,6 @@ _ON_LOAD = frozenset({"Q8_0", "Q4_0"})
 """What weights are called that sizeup has quantized on load: their files are larger, and on a CPU
 the memory taken by loading is the weights."""
 
-ByStage = Mapping[tuple[str, str], Sequence[Record]]
-"""Records by model and stage, with preload requests, which no metric uses."""
-
 
 @dataclass(frozen=True)
 class _Run:
@@ -55,20 +52,17 @@ class _Run:
     plan: Plan
     info: RunInfo
     records: Sequence[Record]
-    capacity: CapacityFile | None
-    ability: AbilityFile | None
-    suites: SuitesFile | None
+    capacity: CapacityFile
+    ability: AbilityFile
+    suites: SuitesFile
 
     @cached_property
     def measured(self) -> Sequence[Record]:
         return [record for record in self.records if not record.planned.warm_up]
 
     @cached_property
-    def by_stage(self) -> ByStage:
-        result: dict[tuple[str, str], list[Record]] = defaultdict(list)
-        for record in self.records:
-            result[record.planned.model, record.stage].append(record)
-        return result
+    def by_stage(self) -> Mapping[tuple[str, str], Sequence[Record]]:
+        return by_stage(self.records)
 
     @cached_property
     def counts(self) -> Mapping[str, validity.RequestCount]:
@@ -87,9 +81,9 @@ def assemble(folder: RunFolder) -> Results:
         folder.plan(),
         folder.info(),
         list(folder.records()),
-        folder.read_json("capacity", CapacityFile),
-        folder.read_json("ability", AbilityFile),
-        folder.read_json("suites", SuitesFile),
+        folder.read_json("capacity", CapacityFile) or CapacityFile(results={}),
+        folder.read_json("ability", AbilityFile) or AbilityFile(results={}),
+        folder.read_json("suites", SuitesFile) or SuitesFile(results={}),
     )
     models, ordered = _models(run)
     return Results(
@@ -118,7 +112,7 @@ def _target(run: _Run) -> str:
 
 
 def _ability_source(run: _Run) -> str | None:
-    if run.ability is None or not run.ability.results:
+    if not run.ability.results:
         return None
     file = run.config.ability.file
     return "built-in" if file is None else file.replace("\\", "/").rpartition("/")[2]
@@ -159,8 +153,8 @@ def _model(run: _Run, model: ModelConfig, size: Size | None) -> ModelResult:
         bound_tok_s=bandwidth_bound(model, info),
         stages=stages,
         capacity=_capacity(run, model.name),
-        ability=run.ability.results.get(model.name) if run.ability else None,
-        suites=run.suites.results.get(model.name, {}) if run.suites else {},
+        ability=run.ability.results.get(model.name),
+        suites=run.suites.results.get(model.name, {}),
     )
     priced = cost.estimate_cost(result, model.price_per_hour, run.config.slo.attainment)
     return result.model_copy(update={"cost": priced})
@@ -171,7 +165,7 @@ def _capacity(run: _Run, model: str) -> CapacityResult | None:
 
     Client lag is known by load, for all models together.
     """
-    found = run.capacity.results.get(model) if run.capacity else None
+    found = run.capacity.results.get(model)
     if found is None or found.max_load is None:
         return found
     target = run.config.slo.attainment
@@ -228,7 +222,7 @@ def _paired(run: _Run, models: Sequence[str]) -> tuple[Paired, ...]:
         for stage in run.plan.stages
         if (of_a := run.by_stage.get((a, stage.key))) and (of_b := run.by_stage.get((b, stage.key)))
     ]
-    return (*pairs, *(run.ability.paired if run.ability else ()))
+    return (*pairs, *run.ability.paired)
 
 
 def _validity(run: _Run, models: Sequence[ModelResult]) -> Validity:
@@ -246,8 +240,7 @@ def _validity(run: _Run, models: Sequence[ModelResult]) -> Validity:
     for model in models:
         refused = model.server.adaptations if model.server else ()
         warnings += [f"{model.name}: {adaptation}" for adaptation in refused]
-    if run.suites:
-        warnings += [f"{name}: {reason}" for name, reason in run.suites.failed.items()]
+    warnings += [f"{name}: {reason}" for name, reason in run.suites.failed.items()]
     lags = run.info.stage_lag
     return validity.evaluate(
         run.config.limits,
@@ -277,12 +270,8 @@ def _validity(run: _Run, models: Sequence[ModelResult]) -> Validity:
 
 def _lowest_tpot(models: Sequence[ModelResult]) -> Mapping[str, float]:
     """Return the lowest mean TPOT of any model, by stage."""
-    result: dict[str, float] = {}
-    for stage in (stage for model in models for stage in model.stages):
-        if stage.tpot is not None:
-            mean = stage.tpot.mean.value
-            result[stage.stage] = min(mean, result.get(stage.stage, mean))
-    return result
+    means = [(s.stage, s.tpot.mean.value) for model in models for s in model.stages if s.tpot]
+    return {stage: min(mean for key, mean in means if key == stage) for stage, _ in means}
 
 
 def _samples(plan: Plan, records: Iterable[Record]) -> tuple[SampleOutputs, ...]:

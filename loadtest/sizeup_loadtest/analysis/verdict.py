@@ -121,9 +121,8 @@ def _ability(model: ModelResult) -> Measured | None:
     return model.ability.overall if model.ability else None
 
 
-def _speed(model: ModelResult) -> Measured | None:
-    stage = lightest_stage(model)
-    return stage.tok_s_user if stage else None
+def _of_lightest(metric: str) -> Callable[[ModelResult], Measured | None]:
+    return lambda model: getattr(lightest_stage(model), metric, None)
 
 
 def _ttft(model: ModelResult) -> Measured | None:
@@ -135,11 +134,6 @@ def _ttft(model: ModelResult) -> Measured | None:
     return seen.mean if seen.p50 is None else Estimate(value=seen.p50)
 
 
-def _attainment(model: ModelResult) -> Measured | None:
-    stage = lightest_stage(model)
-    return stage.attainment if stage else None
-
-
 def _cost(model: ModelResult) -> Measured | None:
     return model.cost.per_million_output_tokens if model.cost else None
 
@@ -148,9 +142,9 @@ REQUIREMENTS: Mapping[str, Requirement] = {
     one.key: one
     for one in (
         Requirement("ability", "ability", "%", _ability, scale=100),
-        Requirement("tok_s_user", "speed", "tokens/s", _speed),
+        Requirement("tok_s_user", "speed", "tokens/s", _of_lightest("tok_s_user")),
         Requirement("ttft_p50", "TTFT p50", "s", _ttft, is_minimum=False),
-        Requirement("attainment", "SLO attainment", "%", _attainment, scale=100),
+        Requirement("attainment", "SLO attainment", "%", _of_lightest("attainment"), scale=100),
         Requirement("cost_per_million", "cost", "$/M tokens", _cost, is_minimum=False),
     )
 }
@@ -189,7 +183,8 @@ def without_requirements(models: Sequence[ModelResult]) -> str:
     if accuracy := [(found.value, model.name) for model in valid if (found := _ability(model))]:
         value, name = max(accuracy)
         sentences.append(f"Most accurate: {name} ({formatting.percent(value)} correct).")
-    if speed := [(found.value, model.name) for model in valid if (found := _speed(model))]:
+    measured = REQUIREMENTS["tok_s_user"].measured
+    if speed := [(found.value, model.name) for model in valid if (found := measured(model))]:
         value, name = max(speed)
         sentences.append(f"Fastest: {name} ({formatting.number(value)} tokens/s per user).")
     return " ".join(sentences)

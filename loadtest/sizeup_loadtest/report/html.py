@@ -20,6 +20,7 @@ from sizeup_loadtest.report.views import page
 def render(results: Results) -> str:
     """Return the page; characters that UTF-8 cannot encode (lone surrogates) become `?`."""
     script = _file("page.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     html = (
         _environment()
         .get_template("page.html")
@@ -28,7 +29,7 @@ def render(results: Results) -> str:
             results=results.model_dump(mode="json"),
             style=Markup(_file("page.css") + palette.css(len(results.models))),
             script=Markup(script),
-            script_hash=_hash(script),
+            script_hash=f"sha256-{digest}",
         )
     )
     return html.encode("utf-8", "replace").decode()
@@ -44,10 +45,6 @@ def _environment() -> Environment:
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     return environment
-
-
-def _hash(script: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def _file(name: str) -> str:

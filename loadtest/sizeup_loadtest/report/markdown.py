@@ -19,11 +19,14 @@ _HEADS = (
 
 def render(results: Results) -> str:
     """Return the report; a dash was not measured."""
+    checks = text.checks(results.verdict)
     lines = ["# Which model size do you need?", "", *_banners(results)]
     if results.verdict is not None:
         lines += [f"**{escape(results.verdict.sentence)}**", ""]
-    lines += [*_table(results), "", *_warnings(results), *_origin(results)]
-    return "\n".join(lines) + "\n"
+    lines += [*table(_HEADS, [_row(m, checks.get(m.name)) for m in results.models]), ""]
+    if results.validity.warnings:
+        lines += [*(f"- warning: {escape(one)}" for one in results.validity.warnings), ""]
+    return "\n".join([*lines, *_origin(results)]) + "\n"
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -41,25 +44,20 @@ def escape(value: str) -> str:
 
 
 def _banners(results: Results) -> Iterator[str]:
-    for banner in validity.banners(results):
-        yield f"> **{banner.title}**"
+    for title, reasons in validity.banners(results):
+        yield f"> **{title}**"
         yield ">"
-        yield from (f"> - {escape(reason)}" for reason in banner.reasons)
+        yield from (f"> - {escape(reason)}" for reason in reasons)
         yield ""
-
-
-def _table(results: Results) -> list[str]:
-    checks = text.checks(results.verdict)
-    return table(_HEADS, [_row(m, checks.get(m.name)) for m in results.models])
 
 
 def _row(model: ModelResult, check: RequirementCheck | None) -> list[str]:
     stage, memory, load = lightest_stage(model), model.model_info.memory_bytes, model.load_seconds
     first = stage.ttft if stage else None
-    failed = text.failures(model.stages)
+    failed, misses = text.failures(model.stages), "; ".join(check.misses if check else ())
     return [
         model.name,
-        _requirements(check),
+        f"{text.mark(check)} {misses}".rstrip(),
         _flat(cells.proportion(model.ability.overall if model.ability else None)),
         _flat(cells.estimate(stage.tok_s_user if stage else None, formatting.number)),
         *(text.seconds(end) for end in ((first.p50, first.p95) if first else (None, None))),
@@ -71,21 +69,11 @@ def _row(model: ModelResult, check: RequirementCheck | None) -> list[str]:
     ]
 
 
-def _requirements(check: RequirementCheck | None) -> str:
-    misses = "; ".join(check.misses) if check else ""
-    return f"{text.mark(check)} {misses}".rstrip()
-
-
 def _flat(cell: Cell) -> str:
     """Return a cell with its note, or its interval, in one line."""
     if cell.text is None:
         return NONE
     return cell.text if cell.note is None else f"{cell.text} ({cell.note})"
-
-
-def _warnings(results: Results) -> list[str]:
-    lines = [f"- warning: {escape(warning)}" for warning in results.validity.warnings]
-    return [*lines, ""] if lines else []
 
 
 def _origin(results: Results) -> list[str]:

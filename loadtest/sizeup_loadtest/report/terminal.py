@@ -28,13 +28,11 @@ def show(results: Results, console: Console) -> None:
         if failed := text.failures(model.stages):
             causes = text.frequent_errors(model.stages)
             console.print(f"{model.name}: {failed} failed requests: {causes}", soft_wrap=True)
-    if few := [model.name for model in results.models if _has_too_few(model)]:
-        least = intervals.smallest_n(0.5)
-        few_names = ", ".join(few)
-        console.print(
-            f"the mean of TTFT in place of p50, which needs {least} requests: {few_names}",
-            soft_wrap=True,
-        )
+    stages = {model.name: lightest_stage(model) for model in results.models}
+    few = ", ".join(n for n, s in stages.items() if s and s.ttft and s.ttft.p50 is None)
+    if few:
+        instead = f"p50, which needs {intervals.smallest_n(0.5)} requests"
+        console.print(f"the mean of TTFT in place of {instead}: {few}", soft_wrap=True)
     if results.verdict is not None:
         console.print(results.verdict.sentence, soft_wrap=True)
     for warning in validity.warnings:
@@ -48,14 +46,9 @@ def table(results: Results) -> Table:
 
     Names of models wrap; figures never do.
     """
-    title = f"{results.scenario}, {text.lightest_load(results.models)}"
-    result = Table(
-        title=title,
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    result = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    result.title = f"{results.scenario}, {text.lightest_load(results.models)}"
+    result.title_justify = "left"
     result.add_column("model", overflow="fold", min_width=12)
     for heading in _HEADS:
         result.add_column(heading, justify="right", no_wrap=True)
@@ -76,11 +69,6 @@ def _cells(model: ModelResult) -> tuple[str, ...]:
         re.sub(" (?=users?$|requests/s$)", "\n", text.max_load(model.capacity) or NONE),
         text.cost_per_million(model.cost) or NONE,
     )
-
-
-def _has_too_few(model: ModelResult) -> bool:
-    stage = lightest_stage(model)
-    return stage is not None and stage.ttft is not None and stage.ttft.p50 is None
 
 
 def _estimate(value: Estimate | None) -> str:

@@ -11,6 +11,7 @@ from sizeup_loadtest.data.results import (
     Cost,
     Estimate,
     ModelResult,
+    Proportion,
     RequirementCheck,
     StageResult,
     Validity,
@@ -97,17 +98,13 @@ def seconds(value: float | None) -> str:
     return formatting.NONE if value is None else formatting.seconds(value)
 
 
-def interval(estimate: Estimate, write: Format = formatting.number) -> str:
-    """Return the interval of an estimate, or why there is none."""
-    if estimate.low is None or estimate.high is None:
-        return f"no interval: fewer than {intervals.MIN_BLOCKS} blocks"
-    low, high = write(estimate.low), write(estimate.high)
+def interval(seen: Estimate | Proportion, write: Format) -> str | None:
+    """Return the interval of a measurement; None where it has none."""
+    if seen.low is None or seen.high is None:
+        return None
+    low, high = write(seen.low), write(seen.high)
     bare, _, unit = low.rpartition(" ")
     return f"{bare} to {high}" if bare and high.endswith(f" {unit}") else f"{low} to {high}"
-
-
-def percents(low: float, high: float) -> str:
-    return f"{low * 100:.0f} to {high * 100:.0f} %"
 
 
 def min_requests(point: int) -> str:

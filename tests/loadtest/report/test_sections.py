@@ -93,7 +93,7 @@ def test_nothing_is_called_smallest_or_larger_where_sizes_are_not_known() -> Non
 
 def test_without_requirements_nothing_passes_anywhere() -> None:
     run = FULL.model_copy(update={"verdict": verdict.decide(FULL.models, Requirements())})
-    assert {card.mark for card in page.view(run).verdict.cards} == {cards.VERDICTS[""]}
+    assert {card.mark for card in page.view(run).cards} == {cards.VERDICTS[""]}
     for text in (markdown.render(run), shown(run)):
         assert not set(text) & set("✓✗")
     rows = standard_csv.DictReader(io.StringIO(csv.render(run)))
@@ -104,7 +104,7 @@ def test_passes_are_the_same_everywhere() -> None:
     assert FULL.verdict
     passes = [bool(check.passes) for check in FULL.verdict.checks]
     marks = ["✓" if passed else "✗" for passed in passes]
-    assert [card.mark[0] for card in page.view(FULL).verdict.cards] == marks
+    assert [card.mark[0] for card in page.view(FULL).cards] == marks
     assert re.findall("[✓✗]", shown(FULL)) == marks
     rows = standard_csv.DictReader(io.StringIO(csv.render(FULL)))
     values = [r["value"] for r in rows if r["metric"] == "meets_requirements"]
@@ -116,7 +116,7 @@ def test_a_card_has_p95_and_the_first_answer_token_of_a_model_that_thinks() -> N
     assert first
     answer = first.model_copy(update={"p50": 2.5})
     run = with_stage(answer_ttft=answer)
-    [cell] = [c.cell for c in page.view(run).verdict.cards[0].criteria if c.name == "First token"]
+    [cell] = [c.cell for c in page.view(run).cards[0].criteria if c.name == "First token"]
     assert first.p50
     assert first.p95
     assert cell.text == formatting.seconds(first.p50)

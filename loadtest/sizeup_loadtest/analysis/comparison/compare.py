@@ -8,13 +8,13 @@ method 10), made of both Wilson intervals.
 
 import math
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from sizeup_loadtest.analysis import intervals, validity
 from sizeup_loadtest.analysis.comparison import pairing
+from sizeup_loadtest.analysis.stages.blocks import by_stage
 from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.data.results import (
     Distribution,
@@ -77,11 +77,7 @@ def compare_runs(
     same = before.schedule_hash == after.schedule_hash
     paired = _paired(records) if records and same else {}
     blocks = max(intervals.MIN_BLOCKS, min(_blocks(before), _blocks(after)))
-    changes = tuple(
-        replace(change, blocks=blocks)
-        for a, b in _common(before.models, after.models)
-        for change in (*_stages(a, b, paired), *_ability(a, b))
-    )
+    changes = tuple(replace(change, blocks=blocks) for change in _changes(before, after, paired))
     return Comparison(
         changes,
         warnings=tuple(_warnings(before, after, same)),
@@ -196,20 +192,13 @@ def _invalid(before: Results, after: Results) -> Iterator[str]:
                 yield f"{model.name} is invalid in the {word} run: {model.invalid_reason}"
 
 
-def _common(
-    before: Sequence[ModelResult], after: Sequence[ModelResult]
-) -> Iterator[tuple[ModelResult, ModelResult]]:
-    second = {model.name: model for model in after}
-    return ((m, second[m.name]) for m in before if m.name in second)
-
-
-Key = tuple[str, str, str]
-"""Model, stage, metric."""
+Key = tuple[str, str | None, str]
+"""Model, stage, metric; ability has no stage."""
 
 
 def _paired(records: tuple[Records, Records]) -> Mapping[Key, Estimate]:
     """Compare both runs request by request."""
-    first, second = (_by_stage(side) for side in records)
+    first, second = (by_stage(side) for side in records)
     result: dict[Key, Estimate] = {}
     for model, stage in sorted(first.keys() & second.keys()):
         pair = pairing.paired(model, model, stage, first[model, stage], second[model, stage])
@@ -218,46 +207,26 @@ def _paired(records: tuple[Records, Records]) -> Mapping[Key, Estimate]:
     return result
 
 
-def _by_stage(records: Records) -> Mapping[tuple[str, str], list[Record]]:
-    result: dict[tuple[str, str], list[Record]] = defaultdict(list)
-    for record in records:
-        if not record.planned.warm_up:
-            result[record.planned.model, record.stage].append(record)
-    return result
+def _changes(before: Results, after: Results, paired: Mapping[Key, Estimate]) -> Iterator[Change]:
+    """Yield the change of every metric that both runs have."""
+    second = dict(_metrics(after))
+    for key, a in _metrics(before):
+        b, exact = second.get(key), paired.get(key)
+        if isinstance(a, Proportion) and isinstance(b, Proportion):
+            yield Change(*key, "difference", True, a.value, b.value, difference(a, b))
+        elif isinstance(a, Estimate) and isinstance(b, Estimate):
+            is_rate, change = key[2] not in TIMES, exact or ratio(a, b)
+            if change is not None:
+                yield Change(*key, "ratio", is_rate, a.value, b.value, change, exact is not None)
 
 
-def _stages(a: ModelResult, b: ModelResult, paired: Mapping[Key, Estimate]) -> Iterator[Change]:
-    second = {stage.stage: stage for stage in b.stages}
-    for stage in a.stages:
-        if (other := second.get(stage.stage)) is not None:
+def _metrics(results: Results) -> Iterator[tuple[Key, Measured]]:
+    for model in results.models:
+        for stage in model.stages:
             for metric in _METRICS:
-                before, after = (_measured(one, metric) for one in (stage, other))
-                key = (a.name, stage.stage, metric)
-                yield from _change(*key, before, after, paired.get(key))
-
-
-def _ability(a: ModelResult, b: ModelResult) -> Iterator[Change]:
-    if a.ability and b.ability:
-        yield from _change(a.name, None, "ability", a.ability.overall, b.ability.overall)
-
-
-def _change(
-    model: str,
-    stage: str | None,
-    metric: str,
-    before: Measured,
-    after: Measured,
-    exact: Estimate | None = None,
-) -> Iterator[Change]:
-    """Yield the change of a metric that both runs have; `exact` is the ratio paired by request."""
-    if isinstance(before, Proportion) and isinstance(after, Proportion):
-        yield Change(model, stage, metric, "difference", True, before.value, after.value,
-                     difference(before, after))  # fmt: skip
-    if isinstance(before, Estimate) and isinstance(after, Estimate):
-        if (change := exact or ratio(before, after)) is None:
-            return
-        yield Change(model, stage, metric, "ratio", metric not in TIMES, before.value,
-                     after.value, change, exact is not None)  # fmt: skip
+                yield (model.name, stage.stage, metric), _measured(stage, metric)
+        if model.ability:
+            yield (model.name, None, "ability"), model.ability.overall
 
 
 def ratio(before: Estimate, after: Estimate) -> Estimate | None:

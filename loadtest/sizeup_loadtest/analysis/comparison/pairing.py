@@ -47,5 +47,4 @@ def _by_request(records: Iterable[Record]) -> dict[tuple[str, int, int], Record]
 def _steady(block: int, group: Sequence[Record]) -> Iterable[tuple[int, Sequence[Record]]]:
     if group[0].planned.offset_ns is not None:
         return enumerate(part.arrivals for part in latency.open_parts(group))
-    ramp = throughput.ramp_indices(group)
-    return [(block, [r for r in group if r.planned.index not in ramp])]
+    return [(block, throughput.without_ramps(group))]

@@ -1,6 +1,7 @@
 """Metrics of requests, summarised over the blocks of a stage. Pure."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 
 from sizeup_loadtest.analysis import intervals
@@ -18,6 +19,14 @@ def by_block(records: Iterable[Record]) -> list[list[Record]]:
         return record.planned.block
 
     return [list(group) for _, group in groupby(sorted(records, key=block), key=block)]
+
+
+def by_stage(records: Iterable[Record]) -> Mapping[tuple[str, str], Sequence[Record]]:
+    """Group records by model and stage, with preload requests, which no metric uses."""
+    found: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    for record in records:
+        found[record.planned.model, record.stage].append(record)
+    return found
 
 
 def distribution(blocks: Blocks, metric: Metric) -> Distribution | None:

@@ -54,15 +54,10 @@ def next_level(points: Sequence[CapacityPoint], bounds: Bounds) -> float | None:
     low = max(passed, default=None)
     high = min((level for level in failed if low is None or level > low), default=None)
     if high is None:
-        return _larger(low, bounds)
+        return None if low is None or low >= bounds.most else min(2 * low, bounds.most)
     if low is None:
         return _smaller(high, bounds)
     return _between(low, high, bounds.mode)
-
-
-def _larger(low: float | None, bounds: Bounds) -> float | None:
-    """Double, up to the limit."""
-    return None if low is None or low >= bounds.most else min(2 * low, bounds.most)
 
 
 def _smaller(high: float, bounds: Bounds) -> float | None:

@@ -10,7 +10,7 @@ last chunk with content, t_end the end of the stream and N the output tokens:
 with t_a the first chunk of the answer, after thinking, and k the tokens of the first chunk.
 The `_sched` variants are corrected for coordinated omission, and include the waits before retries
 (429). A metric that is undefined for a request (tpot of one token, any of a failed request) is left
-out, never 0. So are requests of a closed loop's ramp-up and ramp-down (`throughput.ramp_indices`),
+out, never 0. So are requests of a closed loop's ramp-up and ramp-down (`throughput.without_ramps`),
 which ran at lower concurrency, and those of an open loop before its steady state (`open_loop`).
 Rates are in `throughput`.
 """

@@ -39,8 +39,8 @@ def open_rates(part: Part, within_slo: WithinSlo) -> Rates:
     }
 
 
-def ramp_indices(block: Sequence[Record]) -> frozenset[int]:
-    """Return the indices of a block's requests in ramp-up and ramp-down of a closed loop.
+def without_ramps(block: Sequence[Record]) -> Sequence[Record]:
+    """Return a block's requests outside ramp-up and ramp-down of a closed loop.
 
     Ramp-down has as many requests as ramp-up: the last ones sent, which differ from the last ones
     planned where the time limit ended the block early.
@@ -48,23 +48,19 @@ def ramp_indices(block: Sequence[Record]) -> frozenset[int]:
     ordered = sorted(block, key=lambda r: r.planned.index)
     up = [r.planned.index for r in takewhile(lambda r: r.planned.ramp, ordered)]
     begun = sorted(ordered, key=lambda r: r.begun_ns)
-    down = [r.planned.index for r in begun[len(begun) - len(up) :]]
-    return frozenset([*up, *down])
+    ramps = {*up, *(r.planned.index for r in begun[len(begun) - len(up) :])}
+    return [r for r in block if r.planned.index not in ramps]
 
 
-def steady(blocks: Blocks) -> list[Sequence[Record]]:
+def steady(blocks: Blocks) -> Blocks:
     """Return each block's requests at full concurrency: those outside ramp-up and ramp-down.
 
     All requests where the time limit left fewer than a third outside: too few would be noisier
     than the bias of including some at lower concurrency.
     """
-    ramps = [ramp_indices(block) for block in blocks]
-    inner = [
-        [r for r in block if r.planned.index not in ramp]
-        for block, ramp in zip(blocks, ramps, strict=True)
-    ]
+    inner = [without_ramps(block) for block in blocks]
     kept, sent = sum(map(len, inner)), sum(map(len, blocks))
-    return [*inner] if 2 * kept >= sent - kept else [*blocks]
+    return inner if 2 * kept >= sent - kept else blocks
 
 
 def closed_rates(

@@ -23,7 +23,7 @@ def section(results: Results) -> Section | None:
         "Ability",
         f"{asked} with one correct answer, the same for every model. An output without a"
         " recognisable answer counts as wrong.",
-        blocks.present(_overall(models), _suites(models), _by_kind(models), *_wrong(models)),
+        (_overall(models), _suites(models), _by_kind(models), *_wrong(models)),
     )
 
 

@@ -1,6 +1,6 @@
 """What a section of the page consists of; each block is rendered by the macro of its class."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -69,7 +69,7 @@ class Missing:
 class Grid:
     """Charts side by side where there is room."""
 
-    charts: tuple[Markup, ...]
+    charts: Sequence[Markup | None]
     class_: str = "grid"
 
 
@@ -115,7 +115,7 @@ class Facts:
     text: str
 
 
-Block = Table | Details | Missing | Grid | Bullets | Sample | Samples | Definitions | Facts
+Block = Table | Details | Grid | Bullets | Sample | Samples | Definitions | Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,18 +125,13 @@ class Section:
     key: str
     title: str
     lead: str
-    blocks: tuple[Block, ...]
+    blocks: tuple[Block | None, ...]
     short: str | None = None
     """In the contents, where it is not the title."""
 
 
 def blank(reason: str) -> Cell:
     return Cell(None, reason=reason)
-
-
-def present(*blocks: Block | None) -> tuple[Block, ...]:
-    """Drop absent blocks."""
-    return tuple(block for block in blocks if block is not None)
 
 
 Columns = Mapping[str, Callable[[Measured], Cell]]

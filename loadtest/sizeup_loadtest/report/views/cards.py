@@ -30,13 +30,8 @@ VERDICTS = {
 _NOT_TIMED = "no correct answer was timed"
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbour:
-    """The next smaller or larger model, compared with the recommended one."""
-
-    step: str
-    name: str
-    difference: str
+Neighbour = tuple[str, str, str]
+"""The next smaller or larger model: which of both, its name, and the difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +188,7 @@ def _neighbours(results: Results, i: int) -> tuple[Neighbour, ...]:
     if not results.ordered_by_size:
         words = ("Listed before", "Listed after")
     return tuple(
-        Neighbour(word, models[i + step].name, _difference(models[i], models[i + step]))
+        (word, models[i + step].name, _difference(models[i], models[i + step]))
         for step, word in zip((-1, 1), words, strict=True)
         if 0 <= i + step < len(models)
     )

@@ -26,18 +26,14 @@ NO_PRICE = "no price in the config"
 def estimate(value: Estimate | None, write: Format, reason: str = NO_STAGE) -> Cell:
     if value is None:
         return blank(reason)
-    interval = None if value.low is None else text.interval(value, write)
-    return Cell(write(value.value), interval)
+    return Cell(write(value.value), text.interval(value, write))
 
 
 def proportion(value: Proportion | None, reason: str = NO_ABILITY, bar: bool = False) -> Cell:
     if value is None:
         return blank(reason)
-    return Cell(
-        formatting.percent(value.value),
-        text.percents(value.low, value.high),
-        bar=value.value if bar else None,
-    )
+    ends = text.interval(value, formatting.whole_percent)
+    return Cell(formatting.percent(value.value), ends, bar=value.value if bar else None)
 
 
 def attainment(stage: StageResult) -> Cell:
@@ -62,13 +58,18 @@ def plain(value: float | None, write: Format, reason: str) -> Cell:
 def suite(score: SuiteScore | None) -> Cell:
     if score is None:
         return blank("the suite was not run for this model, or has no score")
-    n = None if score.n is None else f"n = {score.n}"
-    if score.stderr is None:
-        return Cell(formatting.percent(score.value), n)
-    half_width = intervals.Z95 * score.stderr
-    low, high = max(0.0, score.value - half_width), min(1.0, score.value + half_width)
-    notes = (text.percents(low, high), n)
-    return Cell(formatting.percent(score.value), ", ".join(note for note in notes if note))
+    ends = None
+    if score.stderr is not None:
+        half_width = intervals.Z95 * score.stderr
+        low, high = max(0.0, score.value - half_width), min(1.0, score.value + half_width)
+        seen = Estimate(value=score.value, low=low, high=high)
+        ends = text.interval(seen, formatting.whole_percent)
+    notes = (ends, None if score.n is None else f"n = {score.n}")
+    return Cell(formatting.percent(score.value), _joined(*notes))
+
+
+def _joined(*notes: str | None) -> str | None:
+    return ", ".join(note for note in notes if note) or None
 
 
 def memory(info: ModelInfo) -> Cell:
@@ -97,11 +98,8 @@ def cost_per_million(cost: Cost | None) -> Cell:
     dollars = text.cost_per_million(cost)
     if dollars is None or cost.per_million_output_tokens is None:
         return blank("no throughput was measured")
-    ends = None
-    if cost.per_million_output_tokens.low is not None:
-        ends = text.interval(cost.per_million_output_tokens, formatting.dollars)
-    notes = ("per M tokens", ends, text.cost_load(cost))
-    return Cell(dollars, ", ".join(note for note in notes if note))
+    ends = text.interval(cost.per_million_output_tokens, formatting.dollars)
+    return Cell(dollars, _joined("per M tokens", ends, text.cost_load(cost)))
 
 
 def described(model: ModelResult) -> str | None:

@@ -43,15 +43,14 @@ class LoadPoint:
 def section(results: Results) -> Section | None:
     if not any(model.capacity or model.stages for model in results.models):
         return None
-    charts = tuple(drawn for drawn in _charts(results) if drawn is not None)
     return Section(
         "load",
         "How much each size carries",
         "More load to the right. The dashed line is the SLO. A diamond is the maximum load within"
         " it, a ring the knee of throughput, a hollow dot a load under which the queue kept"
         " growing.",
-        blocks.present(
-            blocks.Grid(charts),
+        (
+            blocks.Grid(_charts(results)),
             _capacity_table(results),
             _breakdowns(results),
             _stages(results),

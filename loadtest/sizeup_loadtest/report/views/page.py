@@ -1,11 +1,15 @@
 """The page as a whole. Pure."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sizeup_loadtest import formatting
+from sizeup_loadtest.analysis.verdict import Requirement
 from sizeup_loadtest.data.results import Results
 from sizeup_loadtest.report.views import (
     ability,
+    cards,
+    commands,
     load,
     pairs,
     picture,
@@ -14,9 +18,9 @@ from sizeup_loadtest.report.views import (
     validity,
     verdict,
 )
-from sizeup_loadtest.report.views.blocks import Section
+from sizeup_loadtest.report.views.blocks import Missing, Section
+from sizeup_loadtest.report.views.cards import Card
 from sizeup_loadtest.report.views.validity import Banner
-from sizeup_loadtest.report.views.verdict import VerdictView
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +30,15 @@ class Page:
     title: str
     subtitle: str
     schedule: str
-    banners: tuple[Banner, ...]
-    verdict: VerdictView
-    sections: tuple[Section, ...]
+    banners: Sequence[Banner]
+    sentence: tuple[str, str | None, str]
+    """The verdict: the name of the recommended model between the parts around it."""
+    controls: Sequence[tuple[Requirement, str]]
+    cards: Sequence[Card]
+    missing: Sequence[Missing]
+    sections: Sequence[Section]
+    rules: Mapping[str, object]
+    """What the script needs to apply other requirements."""
 
 
 def view(results: Results) -> Page:
@@ -52,7 +62,11 @@ def view(results: Results) -> Page:
             "schedule "
         ),
         schedule=results.schedule_hash[:12],
-        banners=tuple(validity.banners(results)),
-        verdict=verdict.view(results),
-        sections=tuple(section for section in sections if section is not None),
+        banners=list(validity.banners(results)),
+        sentence=verdict.sentence(results),
+        controls=verdict.controls(results),
+        cards=[cards.card(results, i) for i in range(count)],
+        missing=commands.all_missing(results),
+        sections=[section for section in sections if section is not None],
+        rules=verdict.rules(results),
     )

@@ -27,14 +27,13 @@ def section(results: Results) -> Section | None:
             results, cost, "$ per M output tokens (← cheaper)", formatting.dollars_tick, width
         ),
     )
-    charts = [one for one in drawn if one is not None]
-    if not charts:
+    if not any(drawn):
         return None
     return Section(
         "picture",
         "Ability against speed and cost",
         "Up is more accurate. The shaded area meets the requirements; bars are 95 % intervals.",
-        (Grid(tuple(charts), "grid wide"),),
+        (Grid(drawn, "grid wide"),),
         short="Ability and speed",
     )
 

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis.selection import lightest_stage
-from sizeup_loadtest.data.results import Distribution, Estimate, ModelResult, Results, StageResult
+from sizeup_loadtest.data.results import Distribution, ModelResult, Results, StageResult
 from sizeup_loadtest.report import text
 from sizeup_loadtest.report.views import blocks, cells
 from sizeup_loadtest.report.views.blocks import Cell, Section, Table, blank
@@ -77,16 +77,13 @@ def _lightest(i: int, model: ModelResult) -> Sequence[tuple[blocks.TableRow, _Me
 
 
 def _timed(metric: Literal["ttft", "tpot"], seen: _Measured, staged: Sequence[_Measured]) -> Cell:
-    """Return a time with a bar beside those of the other models."""
-    times = [mean.value for one in staged if (mean := _mean(one.stage, metric))]
-    longest, mean = max(times, default=1.0), _mean(seen.stage, metric)
-    share = mean.value / longest if mean and longest else None
-    return replace(cells.estimate(mean, formatting.seconds), bar=share)
-
-
-def _mean(stage: StageResult, metric: Literal["ttft", "tpot"]) -> Estimate | None:
-    seen: Distribution | None = getattr(stage, metric)
-    return seen.mean if seen else None
+    """Return a mean time with a bar beside those of the other models."""
+    own: Distribution | None = getattr(seen.stage, metric)
+    if own is None:
+        return blank(cells.NO_STAGE)
+    longest = max(found.mean.value for one in staged if (found := getattr(one.stage, metric)))
+    share = own.mean.value / longest if longest else None
+    return replace(cells.estimate(own.mean, formatting.seconds), bar=share)
 
 
 def _per_layer(seen: _Measured) -> Cell:

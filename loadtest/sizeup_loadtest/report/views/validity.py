@@ -1,7 +1,6 @@
 """Whether the results are valid, and why not. Pure."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 from sizeup_loadtest import formatting
 from sizeup_loadtest.data.results import Lag, Results
@@ -14,28 +13,20 @@ from sizeup_loadtest.report.views.blocks import (
     Table,
     TableRow,
     blank,
-    present,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Banner:
-    """A warning at the top of the page."""
-
-    title: str
-    reasons: tuple[str, ...]
+Banner = tuple[str, Sequence[str]]
+"""A title at the top of the page, and the reasons for it."""
 
 
 def banners(results: Results) -> Iterator[Banner]:
     """Yield the warnings of a stopped run, and of an invalid run or model."""
     if not results.validity.complete:
-        yield Banner(text.stopped(results.validity), ())
+        yield text.stopped(results.validity), ()
     if not results.validity.valid:
-        yield Banner("This run is invalid: do not use its results.", results.validity.reasons)
-        return
-    reasons = tuple(f"{m.name}: {m.invalid_reason}" for m in results.models if m.invalid_reason)
-    if reasons:
-        yield Banner("Do not use the results of these models; the others are valid.", reasons)
+        yield "This run is invalid: do not use its results.", results.validity.reasons
+    elif reasons := [f"{m.name}: {m.invalid_reason}" for m in results.models if m.invalid_reason]:
+        yield "Do not use the results of these models; the others are valid.", reasons
 
 
 def section(results: Results) -> Section:
@@ -56,7 +47,7 @@ def section(results: Results) -> Section:
         "validity",
         "Validity",
         f"This run is {word}. A client that is late or overloaded measures itself, not the server.",
-        present(
+        (
             _list("Why it is invalid", validity.reasons),
             Table(("Check", "Median", "p99", "Maximum", "Limit"), checks, "Checks"),
             _list("Invalid stages", tuple(_invalid_stages(results))),

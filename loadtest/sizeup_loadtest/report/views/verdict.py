@@ -1,58 +1,34 @@
 """The top of the page: the recommended model, and what the script needs to change it. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sizeup_loadtest.analysis import verdict
-from sizeup_loadtest.data.results import ModelResult, Requirements, Results
-from sizeup_loadtest.report.views import cards, commands
-from sizeup_loadtest.report.views.blocks import Missing
-from sizeup_loadtest.report.views.cards import Card
+from sizeup_loadtest.data.results import Results
+from sizeup_loadtest.report.views import cards
 
 
-@dataclass(frozen=True, slots=True)
-class VerdictView:
-    """The verdict; `before` and `after` are the sentence around the name of the model."""
-
-    before: str
-    recommended: str | None
-    after: str
-    controls: tuple[tuple[verdict.Requirement, str], ...]
-    """An input and its value for every requirement that is set or was measured."""
-    cards: tuple[Card, ...]
-    missing: tuple[Missing, ...]
-    rules: Mapping[str, object]
-    """What the script needs to apply other requirements."""
-
-
-def view(results: Results) -> VerdictView:
-    found, required = results.verdict, cards.requirements(results)
-    sentence = cards.unbroken(found.sentence if found else "No verdict.")
+def sentence(results: Results) -> tuple[str, str | None, str]:
+    """Return the name of the recommended model, between the parts of the sentence around it."""
+    found = results.verdict
+    whole = cards.unbroken(found.sentence if found else "No verdict.")
     name = found.smallest if found else None
-    before, split, after = sentence.partition(f" is {name}.")
-    return VerdictView(
-        before=f"{before} is " if split else sentence,
-        recommended=name if split else None,
-        after=f".{after}" if split else "",
-        controls=_controls(results.models, required),
-        cards=tuple(cards.card(results, i) for i in range(len(results.models))),
-        missing=commands.all_missing(results),
-        rules=_rules(results),
-    )
+    before, split, after = whole.partition(f" is {name}.")
+    return (f"{before} is ", name, f".{after}") if split else (whole, None, "")
 
 
-def _controls(
-    models: Sequence[ModelResult], required: Requirements
-) -> tuple[tuple[verdict.Requirement, str], ...]:
-    return tuple(
+def controls(results: Results) -> Sequence[tuple[verdict.Requirement, str]]:
+    """Return every requirement that is set or was measured, with the value of its input."""
+    required = cards.requirements(results)
+    return [
         (one, "" if limit is None else one.number(limit).replace(",", ""))
         for one in verdict.REQUIREMENTS.values()
         for limit in [one.limit(required)]
-        if limit is not None or any(one.measured(m) for m in models)
-    )
+        if limit is not None or any(one.measured(model) for model in results.models)
+    ]
 
 
-def _rules(results: Results) -> Mapping[str, object]:
+def rules(results: Results) -> Mapping[str, object]:
+    """Return what the script needs to apply other requirements."""
     models = [
         {
             "name": model.name,
