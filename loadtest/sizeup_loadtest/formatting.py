@@ -35,18 +35,14 @@ def _scaled(value: float, units: _Units) -> str:
     return f"{number(value / size)} {unit}"
 
 
-def _scaled_tick(value: float, units: _Units) -> str:
-    size, unit = _unit(value, units)
-    return "0" if value == 0 else f"{tick(value / size)} {unit}"
-
-
 def seconds(value: float) -> str:
     """Format a duration: 184 ms, 1.24 s, 3.5 min."""
     return "0 s" if value == 0 else _scaled(value, _SECONDS)
 
 
 def seconds_tick(value: float) -> str:
-    return _scaled_tick(value, _SECONDS)
+    size, unit = _unit(value, _SECONDS)
+    return "0" if value == 0 else f"{tick(value / size)} {unit}"
 
 
 def size_of(value: float) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
+from math import inf
 
 from sizeup_loadtest.analysis import cost, sizes, validity, verdict
 from sizeup_loadtest.analysis.comparison import pairing
@@ -35,8 +36,6 @@ from sizeup_loadtest.workload.schedule import Plan, Stage
 
 SAMPLE_PROMPTS = 6
 """Prompts whose outputs a report shows side by side."""
-
-_GIGA = 1e9
 
 _BYTES: Mapping[str, float] = {"F32": 4, "F16": 2, "BF16": 2}
 """Per parameter, by dtype; for quantized weights it varies, and the file size decides."""
@@ -90,7 +89,7 @@ def assemble(folder: RunFolder) -> Results:
         tool_version=run.info.tool_version,
         started_at=run.info.started_at,
         seconds=run.info.seconds,
-        target=_target(run),
+        target=", ".join(dict.fromkeys(m.url or run.config.target.url for m in run.config.models)),
         scenario=run.config.scenario,
         config=run.config.model_dump(mode="json"),
         schedule_hash=run.plan.sha256,
@@ -103,12 +102,6 @@ def assemble(folder: RunFolder) -> Results:
         verdict=verdict.decide(models, run.config.requirements, ordered),
         samples=_samples(run.plan, run.measured),
     )
-
-
-def _target(run: _Run) -> str:
-    """Return the URLs of all servers, in the order of the models."""
-    config = run.config
-    return ", ".join(dict.fromkeys(model.url or config.target.url for model in config.models))
 
 
 def _ability_source(run: _Run) -> str | None:
@@ -170,9 +163,8 @@ def _capacity(run: _Run, model: str) -> CapacityResult | None:
         return found
     target = run.config.slo.attainment
     failed = [p.level for p in found.points if not capacity.passes(p, target)]
-    above = min((level for level in failed if level > found.max_load), default=None)
-    key = None if above is None else capacity.stage_key(found.mode, above)
-    lag = run.info.stage_lag.get(key) if key else None
+    above = min((level for level in failed if level > found.max_load), default=inf)
+    lag = run.info.stage_lag.get(capacity.stage_key(found.mode, above))
     late = validity.client_was_late(lag, run.config.limits)
     return found.model_copy(update={"client_late": late})
 
@@ -192,16 +184,16 @@ def bandwidth_bound(model: ModelConfig, info: ModelInfo) -> float | None:
         total = min(total, info.memory_bytes or total)
     if model.bandwidth_gb_s is None or not total:
         return None
-    return model.bandwidth_gb_s * _GIGA / total
+    return model.bandwidth_gb_s * 1e9 / total
 
 
 def _stages(run: _Run, model: str) -> tuple[StageResult, ...]:
     metrics = run.info.server_metrics.get(model, {})
+    sent = [(stage, run.by_stage.get((model, stage.key), ())) for stage in run.plan.stages]
     return tuple(
-        _stage(run, stage, run.by_stage[model, stage.key], metrics.get(stage.key))
-        for stage in run.plan.stages
-        if (records := run.by_stage.get((model, stage.key), ()))
-        and any(not record.planned.warm_up for record in records)
+        _stage(run, stage, records, metrics.get(stage.key))
+        for stage, records in sent
+        if not all(record.planned.warm_up for record in records)
     )
 
 

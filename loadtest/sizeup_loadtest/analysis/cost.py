@@ -60,16 +60,11 @@ def estimate_cost(
 
 def throughputs(model: ModelResult, attainment: float = 0.95) -> list[Throughput]:
     """Return the throughput of every stage and of every load of the capacity search."""
-    measured = [
-        Throughput(
-            s.mode,
-            s.level,
-            s.out_tok_s,
-            s.attainment is not None and s.attainment.value >= attainment,
-        )
-        for s in model.stages
-        if s.out_tok_s is not None and s.invalid_reason is None
-    ]
+    measured = []
+    for s in model.stages:
+        if s.out_tok_s is not None and s.invalid_reason is None:
+            within = s.attainment is not None and s.attainment.value >= attainment
+            measured.append(Throughput(s.mode, s.level, s.out_tok_s, within))
     if (capacity := model.capacity) is not None:
         for point in (point for point in capacity.points if point.out_tok_s):
             rate, within = Estimate(value=point.out_tok_s), passes(point, attainment)

@@ -42,12 +42,8 @@ def from_ollama(
     tag: Mapping[str, object], shown: Mapping[str, object], size: int | None
 ) -> ServedModel:
     """Describe an entry of /api/tags; `shown` is what /api/show says of it."""
-    name, digest, capabilities = (
-        _short(tag.get("name")),
-        tag.get("digest"),
-        shown.get("capabilities"),
-    )
-    excluded = _excluded(name)
+    name, digest = _short(tag.get("name")), tag.get("digest")
+    excluded, capabilities = _excluded(name), shown.get("capabilities")
     if isinstance(capabilities, list):
         excluded = None if "completion" in capabilities else "no chat model"
     if tag.get("remote_model") or tag.get("remote_host"):

@@ -185,9 +185,7 @@ def stage_warnings(models: Sequence[ModelResult], shares_prefixes: bool = False)
 
     Cached prompts are no deviation where prompts share their beginnings.
     """
-    unplanned = {
-        n: t for n, t in _STAGE_WARNINGS.items() if n != "cached_prompts" or not shares_prefixes
-    }
+    planned = {"cached_prompts"} if shares_prefixes else set()
     for model in models:
         for stage in model.stages if model.invalid_reason is None else ():
             if stage.invalid_reason is not None:
@@ -197,9 +195,9 @@ def stage_warnings(models: Sequence[ModelResult], shares_prefixes: bool = False)
                 yield f"{model.name}: {', '.join(found)}: {explained}"
         if counted := [s.stage for s in model.stages if s.counted_by in ("chunks", "mixed")]:
             yield f"{model.name}: {', '.join(counted)}: {_CHUNKS}"
-        for name, text in unplanned.items():
+        for name, text in _STAGE_WARNINGS.items():
             stages = {s.stage: n for s in model.stages if (n := getattr(s, name))}
-            if stages:
+            if stages and name not in planned:
                 where = "; ".join(map(formatting.stage_key, stages))
                 yield f"{model.name}: {sum(stages.values())} {text} (in {where})"
 

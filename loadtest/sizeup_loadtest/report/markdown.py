@@ -52,20 +52,24 @@ def _banners(results: Results) -> Iterator[str]:
 
 
 def _row(model: ModelResult, check: RequirementCheck | None) -> list[str]:
-    stage, memory, load = lightest_stage(model), model.model_info.memory_bytes, model.load_seconds
+    stage, ability = lightest_stage(model), model.ability.overall if model.ability else None
     first = stage.ttft if stage else None
     failed, misses = text.failures(model.stages), "; ".join(check.misses if check else ())
+    plain = (
+        cells.percentile(50, first),
+        cells.percentile(95, first),
+        cells.max_load(model.capacity),
+        cells.cost_per_million(model.cost),
+    )
     return [
         model.name,
         f"{text.mark(check)} {misses}".rstrip(),
-        _flat(cells.proportion(model.ability.overall if model.ability else None)),
+        _flat(cells.proportion(ability)),
         _flat(cells.estimate(stage.tok_s_user if stage else None, formatting.number)),
-        *(text.seconds(end) for end in ((first.p50, first.p95) if first else (None, None))),
-        text.max_load(model.capacity) or NONE,
-        text.cost_per_million(model.cost) or NONE,
+        *(cell.text or NONE for cell in plain),
         f"{failed}: {text.frequent_errors(model.stages)}" if failed else "0",
-        NONE if memory is None else formatting.size_of(memory),
-        text.seconds(load),
+        cells.memory(model.model_info).text or NONE,
+        cells.load_time(model).text or NONE,
     ]
 
 

@@ -12,6 +12,7 @@ from sizeup_loadtest.analysis.selection import lightest_stage
 from sizeup_loadtest.data.results import Estimate, ModelResult, Results
 from sizeup_loadtest.formatting import NONE
 from sizeup_loadtest.report import text
+from sizeup_loadtest.report.views import cells
 
 _HEADS = (
     "", "ability", "tok/s\nper user", "TTFT\np50", "TTFT\np95", "max load", "$ per\nM tokens"
@@ -64,10 +65,10 @@ def _cells(model: ModelResult) -> tuple[str, ...]:
     return (
         NONE if ability is None else f"{ability.overall.value:.0%}",
         _estimate(stage.tok_s_user if stage else None),
-        text.seconds(first.p50 or first.mean.value if first else None),
-        text.seconds(first.p95 if first else None),
-        re.sub(" (?=users?$|requests/s$)", "\n", text.max_load(model.capacity) or NONE),
-        text.cost_per_million(model.cost) or NONE,
+        cells.median(first).text or NONE,
+        cells.percentile(95, first).text or NONE,
+        re.sub(" (?=users?$|requests/s$)", "\n", cells.max_load(model.capacity).text or NONE),
+        cells.cost_per_million(model.cost).text or NONE,
     )
 
 

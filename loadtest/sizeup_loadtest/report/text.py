@@ -4,14 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from sizeup_loadtest import formatting
-from sizeup_loadtest.analysis import intervals
 from sizeup_loadtest.analysis.selection import lightest_stage
 from sizeup_loadtest.data.results import (
-    CapacityResult,
-    Cost,
-    Estimate,
     ModelResult,
-    Proportion,
     RequirementCheck,
     StageResult,
     Validity,
@@ -57,60 +52,6 @@ def frequent_errors(stages: Sequence[StageResult]) -> str:
     for stage in stages:
         causes.update(dict(stage.frequent_errors) or stage.errors)
     return "; ".join(f"{count} × {cause}" for cause, count in causes.most_common(3))
-
-
-def max_load(capacity: CapacityResult | None) -> str | None:
-    """Return the maximum load within the SLO: ≥ 64 users; None where it was not searched."""
-    if capacity is None:
-        return None
-    if capacity.max_load is None:
-        return "no load"
-    at_least = capacity.bounded_by_limit or capacity.client_late or not capacity.finished
-    return f"{'≥ ' if at_least else ''}{formatting.load(capacity.mode, capacity.max_load)}"
-
-
-def max_load_note(capacity: CapacityResult) -> str | None:
-    """Return why a maximum load is a lower bound."""
-    if not capacity.finished:
-        return "the search was not finished"
-    if capacity.client_late:
-        return "above it the client was late"
-    return "the limit of the search" if capacity.bounded_by_limit else None
-
-
-def cost_per_million(cost: Cost | None) -> str | None:
-    """Return dollars per million tokens, with ≤ where a larger load may be cheaper."""
-    if cost is None or cost.per_million_output_tokens is None:
-        return None
-    dollars = formatting.dollars(cost.per_million_output_tokens.value)
-    return f"{'≤ ' if cost.upper_bound else ''}{dollars}"
-
-
-def cost_load(cost: Cost) -> str | None:
-    """Return the load at which a cost was measured."""
-    if cost.at_level is None or cost.at_mode is None:
-        return None
-    outside = ", outside the SLO" if cost.within_slo is False else ""
-    return f"at {formatting.load(cost.at_mode, cost.at_level)}{outside}"
-
-
-def seconds(value: float | None) -> str:
-    return formatting.NONE if value is None else formatting.seconds(value)
-
-
-def interval(seen: Estimate | Proportion, write: Format) -> str | None:
-    """Return the interval of a measurement; None where it has none."""
-    if seen.low is None or seen.high is None:
-        return None
-    low, high = write(seen.low), write(seen.high)
-    bare, _, unit = low.rpartition(" ")
-    return f"{bare} to {high}" if bare and high.endswith(f" {unit}") else f"{low} to {high}"
-
-
-def min_requests(point: int) -> str:
-    """Return why a percentile is blank."""
-    least = intervals.smallest_n(point / 100)
-    return f"p{point} needs {least} requests, for its own 95 % interval to exist"
 
 
 def stopped(validity: Validity) -> str:

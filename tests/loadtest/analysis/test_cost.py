@@ -4,7 +4,7 @@ from loadtest import sample_results as sample
 from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis import cost
 from sizeup_loadtest.data.results import Estimate, ModelResult
-from sizeup_loadtest.report import text
+from sizeup_loadtest.report.views import cells
 
 MODEL = sample.model(sample.SIZES[0]).model_copy(update={"capacity": None})
 
@@ -46,7 +46,7 @@ def test_loads_within_the_slo_take_precedence() -> None:
     used = next(p.out_tok_s for p in model.capacity.points if p.level == found.at_level)
     assert max(p.out_tok_s or 0 for p in model.capacity.points) > (used or 0)
     assert found.upper_bound is False
-    assert text.cost_per_million(found) == formatting.dollars(1.0 / 3600 / (used or 1) * 1e6)
+    assert cells.cost_per_million(found).text == formatting.dollars(1.0 / 3600 / (used or 1) * 1e6)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_an_inconclusive_search_gives_an_upper_bound(
     found = cost.estimate_cost(model.model_copy(update={"capacity": searched, "stages": ()}), 1.0)
     assert found
     assert found.upper_bound
-    assert (text.cost_per_million(found) or "").startswith("≤ $")
+    assert (cells.cost_per_million(found).text or "").startswith("≤ $")
 
 
 def ability(**update: object) -> ModelResult:
@@ -77,11 +77,11 @@ def test_a_cost_outside_the_slo_is_marked() -> None:
     found = cost.estimate_cost(model, 1.0, attainment=1.01)
     assert found
     assert found.within_slo is False
-    assert "outside the SLO" in (text.cost_load(found) or "")
+    assert "outside the SLO" in (cells.cost_per_million(found).note or "")
     kept = cost.estimate_cost(model, 1.0)
     assert kept
     assert kept.within_slo
-    assert "outside" not in (text.cost_load(kept) or "")
+    assert "outside" not in (cells.cost_per_million(kept).note or "")
 
 
 def test_without_a_price_there_is_no_cost() -> None:

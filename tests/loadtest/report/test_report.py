@@ -170,7 +170,7 @@ def test_max_load_is_a_lower_bound_where_the_client_was_late() -> None:
         model = first.model_copy(update={"capacity": capacity})
         written = f"{mark}{formatting.tick(first.capacity.max_load)} users"
         one = run.model_copy(update={"models": (model,)})
-        assert text.max_load(capacity) == written
+        assert cells.max_load(capacity).text == written
         assert f">{written}</span>" in html.render(one)
         assert f"| {written} |" in markdown.render(one)
         assert ("the client was late" in html.render(one)) is bool(mark)

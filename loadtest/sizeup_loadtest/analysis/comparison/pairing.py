@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from sizeup_loadtest.analysis import intervals
 from sizeup_loadtest.analysis.stages import latency, throughput
-from sizeup_loadtest.analysis.stages.blocks import Metric
+from sizeup_loadtest.analysis.stages.blocks import Metric, by_block
 from sizeup_loadtest.analysis.stages.latency import e2e, tpot, ttft
 from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.data.results import Estimate, Paired
@@ -20,7 +20,7 @@ def paired(
 
     def ratio(metric: Metric) -> Estimate | None:
         ratios: dict[int, list[float]] = defaultdict(list)
-        for (_, block, _), one, other in pairs:
+        for (block, _), one, other in pairs:
             below, above = metric(one), metric(other)
             if below and above:
                 ratios[block].append(above / below)
@@ -31,20 +31,17 @@ def paired(
     )
 
 
-def _by_request(records: Iterable[Record]) -> dict[tuple[str, int, int], Record]:
-    """Index steady-state records by stage, block and index, which all models share."""
-    result: dict[tuple[str, int, int], Record] = {}
-    groups: dict[tuple[str, int], list[Record]] = defaultdict(list)
-    for record in records:
-        if not record.planned.warm_up:
-            groups[record.stage, record.planned.block].append(record)
-    for (stage, block), group in groups.items():
-        for number, steady in _steady(block, group):
-            result |= {(stage, number, r.planned.index): r for r in steady}
+def _by_request(records: Iterable[Record]) -> dict[tuple[int, int], Record]:
+    """Index the steady-state records of a stage by block and index, which all models share."""
+    result: dict[tuple[int, int], Record] = {}
+    for group in by_block(record for record in records if not record.planned.warm_up):
+        for number, steady in _steady(group):
+            result |= {(number, record.planned.index): record for record in steady}
     return result
 
 
-def _steady(block: int, group: Sequence[Record]) -> Iterable[tuple[int, Sequence[Record]]]:
-    if group[0].planned.offset_ns is not None:
+def _steady(group: Sequence[Record]) -> Iterable[tuple[int, Sequence[Record]]]:
+    first = group[0].planned
+    if first.offset_ns is not None:
         return enumerate(part.arrivals for part in latency.open_parts(group))
-    return [(block, throughput.without_ramps(group))]
+    return [(first.block, throughput.without_ramps(group))]

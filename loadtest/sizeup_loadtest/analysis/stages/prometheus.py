@@ -27,10 +27,7 @@ _SERVERS: Sequence[Mapping[str, str]] = (
     {"queue": "tgi_queue_size", "running": "tgi_batch_current_size"},
     {"queue": "llamacpp:requests_deferred", "running": "llamacpp:requests_processing"},
     # Before the models, of which a gateway does not know batch and cache.
-    {
-        "queue": "sizeup_gateway_requests_queued",
-        "running": "sizeup_gateway_requests_in_flight",
-    },
+    {"queue": "sizeup_gateway_requests_queued", "running": "sizeup_gateway_requests_in_flight"},
 )
 """By precedence; what a server lacks, the next one may have."""
 _TOTALS: Mapping[str, str] = {

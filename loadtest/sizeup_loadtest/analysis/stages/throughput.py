@@ -32,10 +32,20 @@ WithinSlo = Callable[[Record], bool]
 def open_rates(part: Part, within_slo: WithinSlo) -> Rates:
     """Return the rates of a part of an open loop."""
     served = [(r, part.fraction(r)) for r in part.run if r.outcome is Outcome.OK]
+    return _rates(served, part.arrivals, part.seconds, within_slo)
+
+
+def _rates(
+    served: Sequence[tuple[Record, float]],
+    due: Sequence[Record],
+    seconds: float,
+    within_slo: WithinSlo,
+) -> Rates:
+    """Return the rates of what was served, each request by its share, in a time."""
     return {
-        "out_tok_s": (math.fsum(tokens(r) * share for r, share in served), part.seconds),
-        "requests_s": (math.fsum(share for _, share in served), part.seconds),
-        "goodput": (float(sum(map(within_slo, part.arrivals))), part.seconds),
+        "out_tok_s": (math.fsum(tokens(r) * share for r, share in served), seconds),
+        "requests_s": (math.fsum(share for _, share in served), seconds),
+        "goodput": (float(sum(map(within_slo, due))), seconds),
     }
 
 
@@ -72,11 +82,8 @@ def closed_rates(
     in_flight = sum(overlaps) / ((end - begin) * _NS) if end > begin else 0.0
     latency = sum(r.ended_ns - r.begun_ns for r in inner) * _NS
     seconds = latency / in_flight if in_flight else 0.0
-    return {
-        "out_tok_s": (float(sum(map(tokens, inner))), seconds),
-        "requests_s": (float(sum(r.outcome is Outcome.OK for r in inner)), seconds),
-        "goodput": (float(sum(map(within_slo, inner))), seconds),
-    }
+    served = [(r, 1.0) for r in inner if r.outcome is Outcome.OK]
+    return _rates(served, inner, seconds, within_slo)
 
 
 def tokens(record: Record) -> int:

@@ -170,7 +170,14 @@ def _accepted(x: Axis, y: Axis, plot: _Plot) -> Markup | None:
     (left, right), (bottom, top) = _side(x.bound, plot.x), _side(y.bound, plot.y)
     unset = x.bound.limit is None and y.bound.limit is None
     return svg.group(
-        svg.rect((left, top), (right - left, bottom - top), "accepted"),
+        svg.tag(
+            "rect",
+            x=left,
+            y=top,
+            width=max(0.0, right - left),
+            height=max(0.0, bottom - top),
+            class_="accepted",
+        ),
         svg.label((right - 8, top + 17), "meets the requirements", "limit", "end"),
         class_="bounds",
         data_x=_for_script(x.bound, plot.x),

@@ -58,12 +58,6 @@ def circle(centre: Point, radius: float, class_: str, tip: str | None = None) ->
     return tag("circle", _tooltip(tip), cx=centre[0], cy=centre[1], r=radius, class_=class_)
 
 
-def rect(corner: Point, size: Point, class_: str) -> Markup:
-    """Return a rectangle from its upper left corner."""
-    width, height = (max(0.0, side) for side in size)
-    return tag("rect", x=corner[0], y=corner[1], width=width, height=height, class_=class_)
-
-
 def diamond(centre: Point, radius: float, class_: str, tip: str | None = None) -> Markup:
     x, y = centre
     corners = ((x, y - radius), (x + radius, y), (x, y + radius), (x - radius, y))

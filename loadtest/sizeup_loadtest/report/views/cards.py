@@ -7,7 +7,6 @@ from sizeup_loadtest.analysis import verdict
 from sizeup_loadtest.analysis.cost import per_thousand, seconds_per_correct
 from sizeup_loadtest.analysis.selection import lightest_stage
 from sizeup_loadtest.data.results import (
-    CapacityResult,
     ModelResult,
     RequirementCheck,
     Requirements,
@@ -103,9 +102,10 @@ def _criteria(
     stage = lightest_stage(model)
     ability = model.ability.overall if model.ability else None
     no_ability = commands.missing(results, "ability").reason
-    speed = cells.estimate(stage.tok_s_user if stage else None, _tokens_per_second)
+    rate = stage.tok_s_user if stage else None
+    speed = cells.estimate(rate, lambda value: f"{formatting.number(value)} tokens/s")
     in_slo = cells.attainment(stage) if stage else blank(cells.NO_SLO)
-    carries = _carries(model.capacity, commands.missing(results, "capacity").reason)
+    carries = cells.max_load(model.capacity, commands.missing(results, "capacity").reason)
 
     def judged(name: str, cell: Cell, key: str) -> Criterion:
         """Add the mark of a requirement, and the requirement, where it is set."""
@@ -127,33 +127,17 @@ def _criteria(
     )
 
 
-def _tokens_per_second(value: float) -> str:
-    return f"{formatting.number(value)} tokens/s"
-
-
 def _first_token(stage: StageResult | None) -> Cell:
-    """Return the median TTFT, with p95 and that of the answer of a model that thinks.
-
-    Of too few requests for a median, the mean.
-    """
-    cell = cells.percentile(50, stage.ttft if stage else None)
-    if stage is None or stage.ttft is None:
+    """Return the median TTFT, with p95 and that of the answer of a model that thinks."""
+    first = stage.ttft if stage else None
+    cell = cells.median(first)
+    if stage is None or first is None or first.p50 is None:
         return cell
-    if cell.text is None:
-        few = f"mean of {stage.ttft.n}: {text.min_requests(50)}"
-        return Cell(formatting.seconds(stage.ttft.mean.value), few)
-    p95 = "–" if stage.ttft.p95 is None else formatting.seconds(stage.ttft.p95)
+    p95 = "–" if first.p95 is None else formatting.seconds(first.p95)
     notes = ["p50", f"p95 {p95}"]
     if stage.answer_ttft and stage.answer_ttft.p50 is not None:
         notes.append(f"answer {formatting.seconds(stage.answer_ttft.p50)}")
     return Cell(cell.text, ", ".join(note.replace(" ", "\u00a0") for note in notes))
-
-
-def _carries(capacity: CapacityResult | None, reason: str) -> Cell:
-    if capacity is None:
-        return blank(reason)
-    note = text.max_load_note(capacity) if capacity.max_load is not None else None
-    return Cell(text.max_load(capacity), note)
 
 
 def _errors(model: ModelResult) -> Cell:

@@ -4,6 +4,7 @@ from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis import intervals
 from sizeup_loadtest.data.ability import SuiteScore
 from sizeup_loadtest.data.results import (
+    CapacityResult,
     Cost,
     Distribution,
     Estimate,
@@ -12,7 +13,6 @@ from sizeup_loadtest.data.results import (
     Proportion,
     StageResult,
 )
-from sizeup_loadtest.report import text
 from sizeup_loadtest.report.text import Format
 from sizeup_loadtest.report.views.blocks import Cell, blank
 
@@ -26,14 +26,23 @@ NO_PRICE = "no price in the config"
 def estimate(value: Estimate | None, write: Format, reason: str = NO_STAGE) -> Cell:
     if value is None:
         return blank(reason)
-    return Cell(write(value.value), text.interval(value, write))
+    return Cell(write(value.value), _interval(value, write))
 
 
 def proportion(value: Proportion | None, reason: str = NO_ABILITY, bar: bool = False) -> Cell:
     if value is None:
         return blank(reason)
-    ends = text.interval(value, formatting.whole_percent)
+    ends = _interval(value, formatting.whole_percent)
     return Cell(formatting.percent(value.value), ends, bar=value.value if bar else None)
+
+
+def _interval(seen: Estimate | Proportion, write: Format) -> str | None:
+    """Return the interval of a measurement; None where it has none."""
+    if seen.low is None or seen.high is None:
+        return None
+    low, high = write(seen.low), write(seen.high)
+    bare, _, unit = low.rpartition(" ")
+    return f"{bare} to {high}" if bare and high.endswith(f" {unit}") else f"{low} to {high}"
 
 
 def attainment(stage: StageResult) -> Cell:
@@ -48,7 +57,17 @@ def percentile(point: int, seen: Distribution | None) -> Cell:
     if seen is None:
         return blank(NO_STAGE)
     value: float | None = getattr(seen, f"p{point}")
-    return blank(text.min_requests(point)) if value is None else Cell(formatting.seconds(value))
+    least = intervals.smallest_n(point / 100)
+    needs = f"p{point} needs {least} requests, for its own 95 % interval to exist"
+    return plain(value, formatting.seconds, needs)
+
+
+def median(seen: Distribution | None) -> Cell:
+    """Return p50; of too few requests for one the mean."""
+    cell = percentile(50, seen)
+    if seen is None or cell.text is not None:
+        return cell
+    return Cell(formatting.seconds(seen.mean.value), f"mean of {seen.n}: {cell.reason}")
 
 
 def plain(value: float | None, write: Format, reason: str) -> Cell:
@@ -63,7 +82,7 @@ def suite(score: SuiteScore | None) -> Cell:
         half_width = intervals.Z95 * score.stderr
         low, high = max(0.0, score.value - half_width), min(1.0, score.value + half_width)
         seen = Estimate(value=score.value, low=low, high=high)
-        ends = text.interval(seen, formatting.whole_percent)
+        ends = _interval(seen, formatting.whole_percent)
     notes = (ends, None if score.n is None else f"n = {score.n}")
     return Cell(formatting.percent(score.value), _joined(*notes))
 
@@ -91,15 +110,34 @@ def load_time(model: ModelResult) -> Cell:
     return Cell(formatting.seconds(model.load_seconds), source)
 
 
+def max_load(capacity: CapacityResult | None, reason: str = NO_CAPACITY) -> Cell:
+    """Return the maximum load within the SLO, and why it is a lower bound: ≥ 64 users."""
+    if capacity is None:
+        return blank(reason)
+    if capacity.max_load is None:
+        return Cell("no load")
+    note = "the limit of the search" if capacity.bounded_by_limit else None
+    if capacity.client_late:
+        note = "above it the client was late"
+    if not capacity.finished:
+        note = "the search was not finished"
+    load = formatting.load(capacity.mode, capacity.max_load)
+    return Cell(f"≥ {load}" if note else load, note)
+
+
 def cost_per_million(cost: Cost | None) -> Cell:
-    """Return dollars per million tokens, and the load they were measured at."""
+    """Return dollars per million tokens, ≤ where a larger load may be cheaper, and the load."""
     if cost is None:
         return blank(NO_PRICE)
-    dollars = text.cost_per_million(cost)
-    if dollars is None or cost.per_million_output_tokens is None:
+    million, load = cost.per_million_output_tokens, None
+    if million is None:
         return blank("no throughput was measured")
-    ends = text.interval(cost.per_million_output_tokens, formatting.dollars)
-    return Cell(dollars, _joined("per M tokens", ends, text.cost_load(cost)))
+    if cost.at_level is not None and cost.at_mode is not None:
+        outside = ", outside the SLO" if cost.within_slo is False else ""
+        load = f"at {formatting.load(cost.at_mode, cost.at_level)}{outside}"
+    at_most = "≤ " if cost.upper_bound else ""
+    notes = _joined("per M tokens", _interval(million, formatting.dollars), load)
+    return Cell(f"{at_most}{formatting.dollars(million.value)}", notes)
 
 
 def described(model: ModelResult) -> str | None:

@@ -155,9 +155,7 @@ def _capacity_table(results: Results) -> Table | None:
     unit, missed = _unit(_mode(results.models)), "no load met the SLO"
     columns: Columns[CapacityResult] = {
         "Max load|within SLO": lambda seen: (
-            blank(missed)
-            if seen.max_load is None
-            else Cell(text.max_load(seen), text.max_load_note(seen))
+            blank(missed) if seen.max_load is None else cells.max_load(seen)
         ),
         "SLO attainment|at that load": lambda seen: cells.proportion(seen.attainment, missed),
         f"Knee|{unit}": lambda seen: cells.plain(
@@ -218,23 +216,15 @@ def _tokens(counted: Estimate | None) -> Cell:
     return cells.estimate(counted, formatting.number, "the server does not count them")
 
 
-def _failures(stage: StageResult) -> Cell:
-    return Cell(str(text.failures([stage])), text.frequent_errors([stage]) or None)
-
-
-def _valid(stage: StageResult) -> Cell:
-    return Cell("✓") if stage.invalid_reason is None else Cell("✗", stage.invalid_reason)
-
-
 def _longest_gap(stage: StageResult) -> Cell:
     longest = stage.itl.high if stage.itl else None
     return cells.plain(longest, formatting.seconds, "no answer had two chunks")
 
 
 _COLUMNS: Columns[StageResult] = {
-    "Valid": _valid,
+    "Valid": lambda s: Cell("✗", s.invalid_reason) if s.invalid_reason else Cell("✓"),
     "Requests": lambda s: Cell(str(s.n)),
-    "Errors": _failures,
+    "Errors": lambda s: Cell(str(text.failures([s])), text.frequent_errors([s]) or None),
     "Tokens/s|total": lambda s: cells.estimate(s.out_tok_s, formatting.number),
     "Tokens/s|per user": lambda s: cells.estimate(s.tok_s_user, formatting.number),
     "TTFT|p50": lambda s: cells.percentile(50, s.ttft),

@@ -3,7 +3,7 @@
 import yaml
 
 from sizeup_loadtest import formatting
-from sizeup_loadtest.data.results import Results, ServerResult
+from sizeup_loadtest.data.results import Results
 from sizeup_loadtest.report.views.blocks import Definitions, Facts, Section
 
 DEFINITIONS = (
@@ -65,7 +65,11 @@ def environment(results: Results) -> Section:
         ("schedule", results.schedule_hash),
         ("tool", f"sizeup-bench {results.tool_version}, results schema {results.schema_version}"),
         *results.environment.items(),
-        *((f"{m.name} server", _server(m.server)) for m in results.models if m.server),
+        *(
+            (f"{m.name} server", "; ".join((f"{s.model} at {s.url} ({s.api})", *s.adaptations)))
+            for m in results.models
+            if (s := m.server)
+        ),
         *((f"{m.name} digest", m.model_info.digest) for m in results.models if m.model_info.digest),
     )
     config = yaml.safe_dump(dict(results.config), sort_keys=False, allow_unicode=True)
@@ -75,8 +79,3 @@ def environment(results: Results) -> Section:
         "Runs with the same schedule hash sent the same requests in the same order.",
         (Facts(rows, "Effective config", config),),
     )
-
-
-def _server(server: ServerResult) -> str:
-    """Return where a model was measured, and what its server does not accept."""
-    return "; ".join((f"{server.model} at {server.url} ({server.api})", *server.adaptations))

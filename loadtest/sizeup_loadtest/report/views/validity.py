@@ -42,6 +42,12 @@ def section(results: Results) -> Section:
              "no stage has enough samples for a p99"),
         _errors(results, allowed.get("max_error_share")),
     )  # fmt: skip
+    invalid = tuple(
+        f"{model.name}, {text.stage_name(stage)}: {stage.invalid_reason}"
+        for model in results.models
+        for stage in model.stages
+        if stage.invalid_reason is not None
+    )
     word = "valid" if validity.valid else "invalid"
     return Section(
         "validity",
@@ -50,7 +56,7 @@ def section(results: Results) -> Section:
         (
             _list("Why it is invalid", validity.reasons),
             Table(("Check", "Median", "p99", "Maximum", "Limit"), checks, "Checks"),
-            _list("Invalid stages", tuple(_invalid_stages(results))),
+            _list("Invalid stages", invalid),
             _list("Warnings", validity.warnings),
         ),
     )
@@ -74,13 +80,6 @@ def _limit(sign: str, limit: object, write: Format) -> Cell:
     if isinstance(limit, int | float):
         return Cell(f"{sign} {write(limit)}")
     return blank("no limit in the config")
-
-
-def _invalid_stages(results: Results) -> Iterator[str]:
-    for model in results.models:
-        for stage in model.stages:
-            if stage.invalid_reason is not None:
-                yield f"{model.name}, {text.stage_name(stage)}: {stage.invalid_reason}"
 
 
 def _list(title: str, items: tuple[str, ...]) -> Bullets | None:
