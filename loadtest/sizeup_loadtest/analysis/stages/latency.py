@@ -16,17 +16,23 @@ Rates are in `throughput`.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from math import ceil
 from typing import Literal
 
 from sizeup_loadtest.analysis import intervals
-from sizeup_loadtest.analysis.stages import breakdown, open_loop, throughput, turns
+from sizeup_loadtest.analysis.stages import open_loop, throughput, turns
 from sizeup_loadtest.analysis.stages.blocks import Blocks, by_block, distribution, mean
 from sizeup_loadtest.config.schema import Mode, Slo
-from sizeup_loadtest.data.record import Outcome, Record
-from sizeup_loadtest.data.results import Distribution, Estimate, Proportion, StageResult
+from sizeup_loadtest.data.record import Outcome, Record, ServerTimes
+from sizeup_loadtest.data.results import (
+    Distribution,
+    Estimate,
+    LatencyBreakdown,
+    Proportion,
+    StageResult,
+)
 from sizeup_loadtest.workload.schedule import Stage
 
 _NS = 1e-9
@@ -162,7 +168,7 @@ def stage_result(load: Stage, records: Iterable[Record], slo: Slo) -> StageResul
         frequent_errors=frequent_errors(counted),
         retries=sum(r.retries for r in counted),
         tokens_per_chunk=_tokens_per_chunk(ok),
-        breakdown=breakdown.breakdown(blocks),
+        breakdown=_breakdown(blocks),
         short_outputs=sum(_is_short(r) for r in ok),
         truncated_prompts=sum(_is_truncated_prompt(r) for r in ok),
         cached_tokens=mean(blocks, lambda r: r.cached_tokens),
@@ -289,3 +295,31 @@ def _tokens_per_chunk(records: Sequence[Record]) -> float | None:
     known = [r for r in records if r.counted_by != "chunks" and r.chunk_ns and r.completion_tokens]
     chunks = sum(len(r.chunk_ns) for r in known)
     return sum(r.completion_tokens or 0 for r in known) / chunks if chunks else None
+
+
+def _queue(record: Record, times: ServerTimes) -> int:
+    """Return what the server's durations leave of the latency: queueing and network."""
+    spent = times.load + times.prompt_eval + times.eval
+    return max(0, record.ended_ns - record.sent_ns - spent)
+
+
+_PHASES: Mapping[str, Callable[[Record, ServerTimes], int]] = {
+    "load": lambda _, times: times.load,
+    "queue": _queue,
+    "prefill": lambda _, times: times.prompt_eval,
+    "decode": lambda _, times: times.eval,
+}
+
+
+def _breakdown(blocks: Blocks) -> LatencyBreakdown | None:
+    """Split the latency of requests for which the server reported durations."""
+    timed = [
+        [(r, r.server) for r in block if r.server is not None and r.outcome is Outcome.OK]
+        for block in blocks
+    ]
+    if not any(timed):
+        return None
+    return LatencyBreakdown.model_validate({
+        name: intervals.distribution([[phase(*one) * _NS for one in block] for block in timed])
+        for name, phase in _PHASES.items()
+    })  # fmt: skip

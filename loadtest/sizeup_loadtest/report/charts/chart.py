@@ -130,9 +130,10 @@ def _scale(axis: Axis, values: list[float], ends: Ends, joined: bool) -> Scale:
     for limit in (axis.line, axis.bound.limit if axis.bound else None):
         if limit and min(values) / 5 < limit < max(values) * 5:
             values = [*values, limit]
-    if min(values) > 0 and max(values) / min(values) >= _LOG_FROM[joined]:
-        return scales.logarithmic(values, *ends, axis.count)
-    return scales.from_zero([max(values) * 1.04], *ends, axis.count)
+    low, high = min(values), max(values)
+    if low > 0 and high / low >= _LOG_FROM[joined]:
+        return scales.logarithmic(low, high, *ends, axis.count)
+    return scales.from_zero(high * 1.04, *ends, axis.count)
 
 
 def _x_axis(axis: Axis, plot: _Plot) -> Markup:

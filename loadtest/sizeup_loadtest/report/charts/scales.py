@@ -1,7 +1,6 @@
 """Scales from values to pixels, with ticks. Pure."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -56,15 +55,14 @@ def _step(span: float, count: int) -> float:
     return next((s * decade for s in _STEPS if s * decade >= rough * (1 - 1e-9)), 10 * decade)
 
 
-def from_zero(values: Iterable[float], begin: float, end: float, count: int = 5) -> Scale:
-    """Return a linear scale from 0 to a round value above the maximum."""
-    top = max((v for v in values if v > 0), default=1.0)
+def from_zero(highest: float, begin: float, end: float, count: int) -> Scale:
+    """Return a linear scale from 0 to a round value above the highest."""
+    top = highest if highest > 0 else 1.0
     step = _step(top, count)
     return Scale(0.0, math.ceil(top / step - 1e-9) * step, begin, end, count)
 
 
-def logarithmic(values: Iterable[float], begin: float, end: float, count: int = 5) -> Scale:
+def logarithmic(lowest: float, highest: float, begin: float, end: float, count: int) -> Scale:
     """Return a logarithmic scale with a margin at both ends; values are above 0."""
-    given = sorted(values)
-    room = max((given[-1] / given[0]) ** 0.06, 1.15)
-    return Scale(given[0] / room, given[-1] * room, begin, end, count, is_log=True)
+    room = max((highest / lowest) ** 0.06, 1.15)
+    return Scale(lowest / room, highest * room, begin, end, count, is_log=True)

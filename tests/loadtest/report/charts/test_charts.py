@@ -6,7 +6,7 @@ from sizeup_loadtest.report.charts import labels, scales
 
 
 def test_ticks() -> None:
-    assert scales.from_zero([3, 93], 0, 100).ticks() == (0, 20, 40, 60, 80, 100)
+    assert scales.from_zero(93, 0, 100, 5).ticks() == (0, 20, 40, 60, 80, 100)
     log = scales.Scale(1, 100, 0, 200, is_log=True)
     assert log.at(10) == pytest.approx(100)
     assert log.ticks() == pytest.approx((1, 3, 10, 30, 100))
