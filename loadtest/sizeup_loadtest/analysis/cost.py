@@ -16,9 +16,6 @@ from sizeup_loadtest.analysis.stages.capacity import passes
 from sizeup_loadtest.data.ability import AbilityResult
 from sizeup_loadtest.data.results import CapacityResult, Cost, Estimate, ModelResult
 
-_SECONDS_PER_HOUR = 3600
-_MILLION = 1e6
-
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
@@ -41,14 +38,14 @@ def estimate_cost(
     """
     if price_per_hour is None:
         return None
-    per_second = price_per_hour / _SECONDS_PER_HOUR
+    per_second = price_per_hour / 3600
     measured = throughputs(model, attainment)
     best = max(measured, key=lambda t: (t.within_slo, t.tokens_per_second.value), default=None)
     correct = model.ability.correct_per_second if model.ability else None
     return Cost(
         price_per_hour=price_per_hour,
         per_million_output_tokens=(
-            best.tokens_per_second.reciprocal(per_second * _MILLION) if best else None
+            best.tokens_per_second.reciprocal(per_second * 1e6) if best else None
         ),
         at_level=best.level if best else None,
         at_mode=best.mode if best else None,

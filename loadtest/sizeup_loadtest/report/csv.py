@@ -31,20 +31,15 @@ Value = float | Estimate | Proportion | None
 
 
 def render(results: Results) -> str:
-    out = io.StringIO()
+    """Return a row for every metric; the value of an unmeasured one is empty, never 0."""
+    out, checks = io.StringIO(), text.checks(results.verdict)
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(HEADS)
-    writer.writerows(rows(results))
-    return out.getvalue()
-
-
-def rows(results: Results) -> Iterator[CsvRow]:
-    """Yield every metric; the value of an unmeasured one is empty, never 0."""
-    checks = text.checks(results.verdict)
     for model in results.models:
-        yield from _model(model, checks.get(model.name))
+        writer.writerows(_model(model, checks.get(model.name)))
         for stage in model.stages:
-            yield from _stage(model, stage)
+            writer.writerows(_stage(model, stage))
+    return out.getvalue()
 
 
 def _model(model: ModelResult, check: RequirementCheck | None) -> Iterator[CsvRow]:

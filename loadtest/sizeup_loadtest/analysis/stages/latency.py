@@ -28,7 +28,6 @@ from sizeup_loadtest.config.schema import Mode, Slo
 from sizeup_loadtest.data.record import Outcome, Record, ServerTimes
 from sizeup_loadtest.data.results import (
     Distribution,
-    Estimate,
     LatencyBreakdown,
     Proportion,
     StageResult,
@@ -141,7 +140,9 @@ def stage_result(load: Stage, records: Iterable[Record], slo: Slo) -> StageResul
     ok = [r for r in counted if r.outcome is Outcome.OK]
     pace, first = distribution(blocks, tpot), distribution(blocks, ttft)
     settled = state in (None, "steady")
-    in_slo = attainment(load.mode, blocks, slo) if settled else None
+    per_second = {
+        name: intervals.ratio_of_sums([block[name] for block in rates]) for name in throughput.NAMES
+    }
     return StageResult(
         stage=load.key,
         mode=load.mode,
@@ -163,7 +164,7 @@ def stage_result(load: Stage, records: Iterable[Record], slo: Slo) -> StageResul
         e2e_sched=distribution(blocks, e2e_sched),
         norm_latency=distribution(blocks, norm_latency),
         tok_s_user=pace.mean.reciprocal() if pace else None,
-        attainment=in_slo,
+        attainment=attainment(load.mode, blocks, slo) if settled else None,
         load_state=state,
         frequent_errors=frequent_errors(counted),
         retries=sum(r.retries for r in counted),
@@ -175,7 +176,9 @@ def stage_result(load: Stage, records: Iterable[Record], slo: Slo) -> StageResul
         cached_prompts=sum(_is_cached_prompt(r) for r in ok),
         reloads=_reloads(everything, first),
         turns=turns.by_turn(counted, ttft),
-        **_rates(rates, settled=settled),
+        out_tok_s=per_second["out_tok_s"],
+        requests_s=per_second["requests_s"],
+        goodput=per_second["goodput"] if settled else None,
     )
 
 
@@ -234,14 +237,6 @@ def frequent_errors(records: Iterable[Record], most: int = 3) -> tuple[tuple[str
 
 def _thinks(record: Record) -> bool:
     return bool(record.chunk_ns) and (record.answer_ns or 0) > record.chunk_ns[0]
-
-
-def _rates(blocks: Sequence[throughput.Rates], *, settled: bool) -> dict[str, Estimate | None]:
-    rates = {
-        name: intervals.ratio_of_sums([block[name] for block in blocks])
-        for name in throughput.NAMES
-    }
-    return rates if settled else rates | {"goodput": None}
 
 
 def _is_short(record: Record) -> bool:

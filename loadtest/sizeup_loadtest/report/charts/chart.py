@@ -170,7 +170,8 @@ def _accepted(x: Axis, y: Axis, plot: _Plot) -> Markup | None:
         return None
     (left, right), (bottom, top) = _side(x.bound, plot.x), _side(y.bound, plot.y)
     unset = x.bound.limit is None and y.bound.limit is None
-    return svg.group(
+    return svg.tag(
+        "g",
         svg.tag(
             "rect",
             x=left,
@@ -223,7 +224,7 @@ def _lines(series: Sequence[Series], plot: _Plot) -> Markup:
         leader = svg.line(end, beside, "leader")
         name = svg.label((beside[0] + 3, height + 4), labels.shortened(one.name, _NAME), "label")
         parts.append(
-            svg.group(svg.polyline(pixels, "trace"), leader, *marks, name, class_=one.class_)
+            svg.tag("g", svg.polyline(pixels, "trace"), leader, *marks, name, class_=one.class_)
         )
     return svg.join(parts)
 
@@ -251,7 +252,8 @@ def _marks(series: Sequence[Series], x: Axis, y: Axis, plot: _Plot) -> Markup:
         series, centres, bars, texts, positions, strict=True
     ):
         parts.append(
-            svg.group(
+            svg.tag(
+                "g",
                 *(_error_bar(*ends) for ends in each),
                 svg.circle(centre, _DISC + 4.5, "ring"),
                 svg.circle(centre, _DISC, "disc", one.points[0].tip),

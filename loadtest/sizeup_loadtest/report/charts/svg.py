@@ -73,10 +73,6 @@ def label(at: Point, text: str, class_: str = "", anchor: str = "start") -> Mark
     return tag("text", text, x=at[0], y=at[1], text_anchor=anchor, class_=class_ or None)
 
 
-def group(*children: Child, **attributes: Attribute) -> Markup:
-    return tag("g", *children, **attributes)
-
-
 def _tooltip(text: str | None) -> Markup | None:
     return None if text is None else tag("title", text)
 
