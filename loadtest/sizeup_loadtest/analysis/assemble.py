@@ -21,7 +21,6 @@ from sizeup_loadtest.data.results import (
     Paired,
     Results,
     SampleOutputs,
-    ServerMetrics,
     StageResult,
     Validity,
 )
@@ -188,21 +187,19 @@ def bandwidth_bound(model: ModelConfig, info: ModelInfo) -> float | None:
 
 
 def _stages(run: _Run, model: str) -> tuple[StageResult, ...]:
-    metrics = run.info.server_metrics.get(model, {})
     sent = [(stage, run.by_stage.get((model, stage.key), ())) for stage in run.plan.stages]
     return tuple(
-        _stage(run, stage, records, metrics.get(stage.key))
+        _stage(run, model, stage, records)
         for stage, records in sent
         if not all(record.planned.warm_up for record in records)
     )
 
 
-def _stage(
-    run: _Run, stage: Stage, records: Sequence[Record], metrics: ServerMetrics | None
-) -> StageResult:
+def _stage(run: _Run, model: str, stage: Stage, records: Sequence[Record]) -> StageResult:
     result = latency.stage_result(stage, records, run.config.slo)
     counted = validity.count([r for r in records if not r.planned.warm_up])
     reason = validity.too_many_errors(run.config.limits, counted)
+    metrics = run.info.server_metrics.get(model, {}).get(stage.key)
     return result.model_copy(update={"invalid_reason": reason, "server_metrics": metrics})
 
 

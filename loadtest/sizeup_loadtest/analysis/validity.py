@@ -15,9 +15,7 @@ from sizeup_loadtest.data.record import Outcome, Record
 from sizeup_loadtest.data.results import Lag, ModelResult, StageResult, Validity
 
 STOPPED = "the run was stopped before its end"
-"""A warning."""
 UNTIL_EOS = "output until EOS: Ollama's API has no fixed length"
-"""A warning."""
 MIN_SAMPLES = intervals.smallest_n(0.99)
 """Samples of a stage from which its p99 is evaluated; with fewer, one stall would be the p99."""
 _NS = 1e-9

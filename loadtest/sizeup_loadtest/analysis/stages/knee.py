@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import fsum, inf
+from math import fsum
 from statistics import linear_regression
 
 _MAX_SLOPE_RATIO = 0.5
@@ -29,13 +29,12 @@ def find(points: Sequence[Point]) -> float | None:
     None for fewer than four loads, or where the second line is not much flatter.
     """
     ordered = sorted(points)
-    best: tuple[float, float | None] = (inf, None)
-    for cut in range(2, len(ordered) - 1):
-        left, right = fit(ordered[:cut]), fit(ordered[cut:])
-        error = left.error + right.error
-        if error < best[0]:
-            best = (error, _intersection(left, right, ordered[cut - 1][0], ordered[cut][0]))
-    return best[1]
+    cuts = range(2, len(ordered) - 1)
+    fits = [(fit(ordered[:cut]), fit(ordered[cut:]), cut) for cut in cuts]
+    if not fits:
+        return None
+    left, right, cut = min(fits, key=lambda lines: lines[0].error + lines[1].error)
+    return _intersection(left, right, ordered[cut - 1][0], ordered[cut][0])
 
 
 def fit(points: Sequence[Point]) -> FittedLine:
