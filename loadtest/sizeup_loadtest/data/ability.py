@@ -1,6 +1,6 @@
 """Accuracy in `results.json`; see `results`."""
 
-from sizeup_loadtest.data.estimates import Estimate, Proportion, Result
+from sizeup_loadtest.data.parts import Estimate, Proportion, Result
 
 
 class AbilityKind(Result):

@@ -10,14 +10,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sizeup_loadtest.data.ability import AbilityResult, SuiteScore
-from sizeup_loadtest.data.estimates import Distribution as Distribution
-from sizeup_loadtest.data.estimates import Estimate as Estimate
-from sizeup_loadtest.data.estimates import Proportion as Proportion
-from sizeup_loadtest.data.estimates import Result as Result
 from sizeup_loadtest.data.parts import CapacityPoint as CapacityPoint
 from sizeup_loadtest.data.parts import CapacityResult as CapacityResult
+from sizeup_loadtest.data.parts import Distribution as Distribution
+from sizeup_loadtest.data.parts import Estimate as Estimate
 from sizeup_loadtest.data.parts import LatencyBreakdown as LatencyBreakdown
 from sizeup_loadtest.data.parts import MeanAndMax as MeanAndMax
+from sizeup_loadtest.data.parts import Proportion as Proportion
+from sizeup_loadtest.data.parts import Result as Result
 from sizeup_loadtest.data.parts import ServerMetrics as ServerMetrics
 from sizeup_loadtest.data.parts import TurnResult as TurnResult
 
