@@ -100,14 +100,10 @@ def check(model: ModelResult, requirements: Requirements) -> RequirementCheck:
     if model.invalid_reason is not None:
         misses = (f"invalid: {model.invalid_reason}",)
         return RequirementCheck(model=model.name, passes=False, misses=misses)
-    failed, unknown = [], []
-    for requirement, limit in required(requirements):
-        state = requirement.state(model, limit)
-        if state == "unknown":
-            unknown.append(f"{requirement.name} not measured")
-        elif state == "missed":
-            failed.append(requirement.missed_by(model, limit))
-    passes = False if failed else None if unknown or not required(requirements) else True
+    states = [(one, limit, one.state(model, limit)) for one, limit in required(requirements)]
+    failed = [one.missed_by(model, limit) for one, limit, state in states if state == "missed"]
+    unknown = [f"{one.name} not measured" for one, _, state in states if state == "unknown"]
+    passes = False if failed else None if unknown or not states else True
     return RequirementCheck(model=model.name, passes=passes, misses=(*failed, *unknown))
 
 

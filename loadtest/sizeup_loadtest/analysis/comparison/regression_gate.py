@@ -91,9 +91,8 @@ def _cases(changes: Sequence[Change], allowed: AllowedChange) -> tuple[Case, ...
     """Test all cases with an interval together, to bound the false positives of the gate."""
     limits = {change: _limit(change, allowed) for change in changes}
     p_values = {c: p for c in changes if (p := _p_value(c, limits[c])) is not None}
-    tested = list(p_values)
     rejected = intervals.benjamini_hochberg([*p_values.values()], FALSE_POSITIVE_RATE)
-    failed = {tested[i] for i in rejected}
+    failed = {change for i, change in enumerate(p_values) if i in rejected}
 
     def outcome(change: Change) -> CaseOutcome:
         if change not in p_values:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
+from operator import attrgetter
 
 from sizeup_loadtest.analysis import intervals
 from sizeup_loadtest.data.record import Outcome, Record
@@ -14,10 +15,7 @@ Metric = Callable[[Record], float | None]
 
 def by_block(records: Iterable[Record]) -> list[list[Record]]:
     """Group records by block, in order."""
-
-    def block(record: Record) -> int:
-        return record.planned.block
-
+    block = attrgetter("planned.block")
     return [list(group) for _, group in groupby(sorted(records, key=block), key=block)]
 
 
