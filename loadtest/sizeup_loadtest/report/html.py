@@ -16,35 +16,28 @@ from sizeup_loadtest.data.results import Results
 from sizeup_loadtest.report.charts import palette
 from sizeup_loadtest.report.views import page
 
+_ENVIRONMENT = Environment(
+    loader=PackageLoader("sizeup_loadtest.report"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+
 
 def render(results: Results) -> str:
     """Return the page; characters that UTF-8 cannot encode (lone surrogates) become `?`."""
     script = _file("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    html = (
-        _environment()
-        .get_template("page.html")
-        .render(
-            page=page.view(results),
-            results=results.model_dump(mode="json"),
-            style=Markup(_file("page.css") + palette.css(len(results.models))),
-            script=Markup(script),
-            script_hash=f"sha256-{digest}",
-        )
+    html = _ENVIRONMENT.get_template("page.html").render(
+        page=page.view(results),
+        results=results.model_dump(mode="json"),
+        style=Markup(_file("page.css") + palette.css(len(results.models))),
+        script=Markup(script),
+        script_hash=f"sha256-{digest}",
     )
     return html.encode("utf-8", "replace").decode()
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("sizeup_loadtest.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
-    return environment
 
 
 def _file(name: str) -> str:

@@ -1,6 +1,6 @@
 """The report as Markdown: the verdict, a table of models, and validity."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis import intervals
@@ -20,7 +20,9 @@ _HEADS = (
 def render(results: Results) -> str:
     """Return the report; a dash was not measured."""
     checks = text.checks(results.verdict)
-    lines = ["# Which model size do you need?", "", *_banners(results)]
+    lines = ["# Which model size do you need?", ""]
+    for title, reasons in validity.banners(results):
+        lines += [f"> **{title}**", ">", *(f"> - {escape(reason)}" for reason in reasons), ""]
     if results.verdict is not None:
         lines += [f"**{escape(results.verdict.sentence)}**", ""]
     lines += [*table(_HEADS, [_row(m, checks.get(m.name)) for m in results.models]), ""]
@@ -41,14 +43,6 @@ def escape(value: str) -> str:
     for character in "\\`*_[]<>|#&":
         value = value.replace(character, f"\\{character}")
     return " ".join(value.split())
-
-
-def _banners(results: Results) -> Iterator[str]:
-    for title, reasons in validity.banners(results):
-        yield f"> **{title}**"
-        yield ">"
-        yield from (f"> - {escape(reason)}" for reason in reasons)
-        yield ""
 
 
 def _row(model: ModelResult, check: RequirementCheck | None) -> list[str]:

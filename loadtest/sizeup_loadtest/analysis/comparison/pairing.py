@@ -1,7 +1,7 @@
 """Two models request by request: the same prompt in the same block. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from sizeup_loadtest.analysis import intervals
 from sizeup_loadtest.analysis.stages import latency, throughput
@@ -34,14 +34,12 @@ def paired(
 def _by_request(records: Iterable[Record]) -> dict[tuple[int, int], Record]:
     """Index the steady-state records of a stage by block and index, which all models share."""
     result: dict[tuple[int, int], Record] = {}
-    for group in by_block(record for record in records if not record.planned.warm_up):
-        for number, steady in _steady(group):
-            result |= {(number, record.planned.index): record for record in steady}
+    for block in by_block(record for record in records if not record.planned.warm_up):
+        first = block[0].planned
+        if first.offset_ns is None:
+            steady = [(first.block, throughput.without_ramps(block))]
+        else:
+            steady = [*enumerate(part.arrivals for part in latency.open_parts(block))]
+        for number, group in steady:
+            result |= {(number, record.planned.index): record for record in group}
     return result
-
-
-def _steady(group: Sequence[Record]) -> Iterable[tuple[int, Sequence[Record]]]:
-    first = group[0].planned
-    if first.offset_ns is not None:
-        return enumerate(part.arrivals for part in latency.open_parts(group))
-    return [(first.block, throughput.without_ramps(group))]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sizeup_loadtest.analysis import intervals
 from sizeup_loadtest.analysis.stages import knee, latency, open_loop
+from sizeup_loadtest.analysis.stages.blocks import by_block
 from sizeup_loadtest.config.schema import Mode, Slo
 from sizeup_loadtest.data.record import Record
 from sizeup_loadtest.data.results import CapacityPoint, CapacityResult
@@ -131,8 +132,7 @@ def point(records: Sequence[Record], mode: Mode, level: float, slo: Slo) -> Capa
 
 def _mostly_saturated(records: Sequence[Record]) -> bool:
     """Whether most tries of a load were saturated: one of two may be by chance."""
-    tries = sorted({r.planned.block for r in records})
-    verdicts = [saturated([r for r in records if r.planned.block == number]) for number in tries]
+    verdicts = [saturated(run) for run in by_block(records)]
     return 2 * sum(verdicts) > len(verdicts)
 
 

@@ -34,13 +34,15 @@ def section(results: Results) -> Section:
     stage = f", {formatting.stage_key(validity.worst_stage)}" if validity.worst_stage else ""
     allowed = results.config_section("limits")
     send, loop = (allowed.get(f"max_{name}_lag_seconds") for name in ("send", "loop"))
+    share, no_spread = formatting.percent(validity.error_share), "a fraction has no distribution"
+    most_errors = _limit("≤", allowed.get("max_error_share"), formatting.percent)
     worst, loop_lag = validity.worst_stage_lag, "Event loop lag"
     checks = (
         _lag("Send lag", validity.send_lag, send, "only an open loop has a schedule"),
         _lag(loop_lag, validity.loop_lag, loop, "not measured"),
         _lag(f"{loop_lag} of the worst stage{stage}", worst, loop,
              "no stage has enough samples for a p99"),
-        _errors(results, allowed.get("max_error_share")),
+        TableRow("Failed requests, of all", (Cell(share), *(blank(no_spread),) * 2, most_errors)),
     )  # fmt: skip
     invalid = tuple(
         f"{model.name}, {text.stage_name(stage)}: {stage.invalid_reason}"
@@ -68,12 +70,6 @@ def _lag(name: str, lag: Lag | None, limit: object, reason: str) -> TableRow:
         return TableRow(name, (*(blank(reason),) * 3, end))
     values = tuple(Cell(formatting.seconds(value)) for value in (lag.p50, lag.p99, lag.high))
     return TableRow(name, (*values, end), detail=f"n = {lag.n}")
-
-
-def _errors(results: Results, limit: object) -> TableRow:
-    share, none = results.validity.error_share, blank("a fraction has no distribution")
-    end = _limit("≤", limit, formatting.percent)
-    return TableRow("Failed requests, of all", (Cell(formatting.percent(share)), none, none, end))
 
 
 def _limit(sign: str, limit: object, write: Format) -> Cell:
