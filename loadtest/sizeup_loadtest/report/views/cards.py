@@ -1,5 +1,6 @@
-"""A card for every model: what decides about it, and whether it meets the requirements. Pure."""
+"""The top of the page: the verdict, and a card for every model with what decides about it. Pure."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sizeup_loadtest import formatting
@@ -71,6 +72,57 @@ def unbroken(sentence: str) -> str:
     for sign in ("≥", "≤"):
         sentence = sentence.replace(f" {sign} ", f"\u00a0{sign}\u00a0")
     return sentence.replace(" %", "\u00a0%")
+
+
+def sentence(results: Results) -> tuple[str, str | None, str]:
+    """Return the name of the recommended model, between the parts of the sentence around it."""
+    found = results.verdict
+    whole = unbroken(found.sentence if found else "No verdict.")
+    name = found.smallest if found else None
+    before, split, after = whole.partition(f" is {name}.")
+    return (f"{before} is ", name, f".{after}") if split else (whole, None, "")
+
+
+def controls(results: Results) -> Sequence[tuple[verdict.Requirement, str]]:
+    """Return every requirement that is set or was measured, with the value of its input."""
+    required = requirements(results)
+    return [
+        (one, "" if limit is None else one.number(limit).replace(",", ""))
+        for one in verdict.REQUIREMENTS.values()
+        for limit in [one.limit(required)]
+        if limit is not None or any(one.measured(model) for model in results.models)
+    ]
+
+
+def rules(results: Results) -> Mapping[str, object]:
+    """Return what the script needs to apply other requirements."""
+    models = [
+        {
+            "name": model.name,
+            "valid": model.invalid_reason is None,
+            "measured": {
+                one.key: [seen.value, seen.low, seen.high]
+                for one in verdict.REQUIREMENTS.values()
+                if (seen := one.measured(model))
+            },
+        }
+        for model in results.models
+    ]
+    requirements = [
+        {"key": r.key, "name": r.name, "unit": r.unit, "minimum": r.is_minimum, "scale": r.scale}
+        for r in verdict.REQUIREMENTS.values()
+    ]
+    sentences = verdict.SENTENCES | {
+        "chosen": verdict.SENTENCES["smallest" if results.ordered_by_size else "first"],
+        "unset": verdict.without_requirements(results.models),
+    }
+    return {
+        "models": models,
+        "requirements": requirements,
+        "sentences": sentences,
+        "marks": MARKS,
+        "verdicts": VERDICTS,
+    }
 
 
 def card(results: Results, i: int) -> Card:

@@ -16,7 +16,6 @@ from sizeup_loadtest.report.views import (
     reference,
     speed,
     validity,
-    verdict,
 )
 from sizeup_loadtest.report.views.blocks import Missing, Section
 from sizeup_loadtest.report.views.cards import Card
@@ -63,10 +62,10 @@ def view(results: Results) -> Page:
         ),
         schedule=results.schedule_hash[:12],
         banners=list(validity.banners(results)),
-        sentence=verdict.sentence(results),
-        controls=verdict.controls(results),
+        sentence=cards.sentence(results),
+        controls=cards.controls(results),
         cards=[cards.card(results, i) for i in range(count)],
         missing=commands.all_missing(results),
         sections=[section for section in sections if section is not None],
-        rules=verdict.rules(results),
+        rules=cards.rules(results),
     )
