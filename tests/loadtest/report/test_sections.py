@@ -25,7 +25,7 @@ from sizeup_loadtest.report import csv, html, markdown, terminal
 from sizeup_loadtest.report.charts import chart
 from sizeup_loadtest.report.charts.chart import Axis, Bound, Point, Series
 from sizeup_loadtest.report.views import ability, cards, commands, load, page, reference, validity
-from sizeup_loadtest.report.views.blocks import Details, Facts, Grid, Samples, Section, Table
+from sizeup_loadtest.report.views.blocks import Facts, Grid, Samples, Section, Table
 
 FULL, STOPPED = sample.results(), sample.stopped()
 
@@ -44,7 +44,7 @@ def with_first(model: ModelResult) -> Results:
 def stage_table(run: Results) -> Table:
     section = load.section(run)
     assert section
-    [table] = [block.table for block in section.blocks if isinstance(block, Details)]
+    [table] = [b for b in section.blocks if isinstance(b, Table) and b.heads[0] == "Model|load"]
     return table
 
 
@@ -161,8 +161,8 @@ def test_the_turns_of_conversations_are_rows() -> None:
     section = load.section(with_stage(turns=turns))
     assert section
     table = section.blocks[-1]
-    assert isinstance(table, Details)
-    rows = [[row.detail, *(cell.text for cell in row.cells[:4])] for row in table.table.rows]
+    assert isinstance(table, Table)
+    rows = [[row.detail, *(cell.text for cell in row.cells[:4])] for row in table.rows]
     assert rows == [
         ["1 user, fixed length, turn 1", "40", "0", "90.0", None],
         ["1 user, fixed length, turn 2", "40", "1", "180", None],

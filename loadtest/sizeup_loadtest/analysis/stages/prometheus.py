@@ -7,37 +7,23 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sizeup_loadtest.data.results import MeanAndMax, ServerMetrics
 
-_SERVERS: Sequence[Mapping[str, str]] = (
-    {
-        "queue": "vllm:num_requests_waiting",
-        "running": "vllm:num_requests_running",
-        "kv_usage": "vllm:kv_cache_usage_perc",
-    },
-    {"kv_usage": "vllm:gpu_cache_usage_perc"},  # vLLM before V1
-    {
-        "queue": "sizeup_inference_requests_waiting",
-        "running": "sizeup_inference_requests_running",
-        "kv_usage": "sizeup_inference_kv_cache_pages_used",
-    },
-    {
-        "queue": "sglang:num_queue_reqs",
-        "running": "sglang:num_running_reqs",
-        "kv_usage": "sglang:token_usage",
-    },
-    {"queue": "tgi_queue_size", "running": "tgi_batch_current_size"},
-    {"queue": "llamacpp:requests_deferred", "running": "llamacpp:requests_processing"},
+_KINDS = ("queue", "running", "kv_usage")
+_SERVERS = (
+    ("vllm:num_requests_waiting", "vllm:num_requests_running", "vllm:kv_cache_usage_perc"),
+    (None, None, "vllm:gpu_cache_usage_perc"),  # vLLM before V1
+    ("sizeup_inference_requests_waiting", "sizeup_inference_requests_running",
+     "sizeup_inference_kv_cache_pages_used"),
+    ("sglang:num_queue_reqs", "sglang:num_running_reqs", "sglang:token_usage"),
+    ("tgi_queue_size", "tgi_batch_current_size", None),
+    ("llamacpp:requests_deferred", "llamacpp:requests_processing", None),
     # Before the models, of which a gateway does not know batch and cache.
-    {"queue": "sizeup_gateway_requests_queued", "running": "sizeup_gateway_requests_in_flight"},
-)
-"""By precedence; what a server lacks, the next one may have."""
-_TOTALS: Mapping[str, str] = {
-    "sizeup_inference_kv_cache_pages_used": "sizeup_inference_kv_cache_pages_total"
-}
+    ("sizeup_gateway_requests_queued", "sizeup_gateway_requests_in_flight", None),
+)  # fmt: skip
+"""Names of the kinds of metrics, by precedence; what a server lacks, the next one may have."""
+_TOTALS = {"sizeup_inference_kv_cache_pages_used": "sizeup_inference_kv_cache_pages_total"}
 """Metrics that are divided by another one."""
-_NAMES = tuple(
-    name.encode()
-    for name in {*_TOTALS.values(), *(name for server in _SERVERS for name in server.values())}
-)
+_KNOWN = {*_TOTALS.values(), *(name for server in _SERVERS for name in server if name)}
+_NAMES = tuple(name.encode() for name in _KNOWN)
 _MODEL_LABELS = ("model_name", "model")
 Kinds = Mapping[str, tuple[str, float]]
 """queue, running, kv_usage -> name of the metric and its value."""
@@ -64,9 +50,10 @@ def read(body: bytes, model: str) -> Kinds:
         return {}
     result: dict[str, tuple[str, float]] = {}
     for server in _SERVERS:
-        for kind, name in server.items():
-            if kind not in result and (value := _value(found, kind, name, model)) is not None:
-                result[kind] = (name, value)
+        for kind, name in zip(_KINDS, server, strict=True):
+            value = _value(found, kind, name, model) if name else None
+            if name and value is not None:
+                result.setdefault(kind, (name, value))
     return result
 
 

@@ -6,7 +6,7 @@ from sizeup_loadtest import formatting
 from sizeup_loadtest.data.ability import AbilityResult, WrongAnswer
 from sizeup_loadtest.data.results import ModelResult, Results, SampleOutputs
 from sizeup_loadtest.report.views import blocks, cells
-from sizeup_loadtest.report.views.blocks import Cell, Details, Sample, Samples, Section, Table
+from sizeup_loadtest.report.views.blocks import Cell, Sample, Samples, Section, Table
 
 _MAX_CHARACTERS = 4000
 """Of an output on the page; the records have all of it."""
@@ -44,7 +44,7 @@ _COLUMNS: blocks.Columns[AbilityResult] = {
 }
 
 
-def _overall(models: Sequence[ModelResult]) -> Table:
+def _overall(models: Sequence[ModelResult]) -> Table | None:
     rows = [(blocks.of_model(i, model), model.ability) for i, model in enumerate(models)]
     return blocks.table("Model", _COLUMNS, rows, "Ability, overall", cells.NO_ABILITY)
 
@@ -60,7 +60,7 @@ def _suite(name: str) -> Callable[[ModelResult], Cell]:
     return lambda model: cells.suite(model.suites.get(name))
 
 
-def _by_kind(models: Sequence[ModelResult]) -> Details | None:
+def _by_kind(models: Sequence[ModelResult]) -> Table | None:
     """Return a row per kind, in the order of the results, and level; a column per model."""
     asked = [one for model in models if model.ability for one in model.ability.kinds]
     order = list(dict.fromkeys(one.kind for one in asked))
@@ -71,7 +71,7 @@ def _by_kind(models: Sequence[ModelResult]) -> Details | None:
     ]
     columns = {model.name: _scores(model.ability) for model in models}
     caption = "Every kind and level, 95 % Wilson interval"
-    return Details(blocks.table("Kind", columns, rows, caption)) if rows else None
+    return blocks.table("Kind", columns, rows, caption, is_collapsed=True)
 
 
 def _scores(ability: AbilityResult | None) -> Callable[[tuple[str, int]], Cell]:

@@ -42,18 +42,12 @@ class Table:
     rows: tuple[TableRow, ...]
     caption: str
     class_: str | None = None
+    is_collapsed: bool = False
 
     @property
     def reasons(self) -> list[str]:
         """Distinct reasons of blank cells."""
         return list(dict.fromkeys(c.reason for r in self.rows for c in r.cells if c.text is None))
-
-
-@dataclass(frozen=True, slots=True)
-class Details:
-    """A collapsed table."""
-
-    table: Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +109,7 @@ class Facts:
     text: str
 
 
-Block = Table | Details | Grid | Bullets | Sample | Samples | Definitions | Facts
+Block = Table | Grid | Bullets | Sample | Samples | Definitions | Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +144,11 @@ def table(
     caption: str,
     missing: str = "not measured",
     class_: str | None = None,
-) -> Table:
+    is_collapsed: bool = False,
+) -> Table | None:
     """Fill the rows by columns; where nothing was measured for a row, all are blank, as `missing`.
 
-    `head` is of the row names, the keys of `columns` are the other ones.
+    `head` is of the row names, the keys of `columns` are the other ones. None without rows.
     """
     filled = tuple(
         replace(row, cells=tuple(
@@ -161,4 +156,5 @@ def table(
         ))
         for row, seen in rows
     )  # fmt: skip
-    return Table((head, *columns), filled, caption, class_)
+    heads = (head, *columns)
+    return Table(heads, filled, caption, class_, is_collapsed) if filled else None

@@ -21,7 +21,7 @@ from sizeup_loadtest.report import text
 from sizeup_loadtest.report.charts import chart
 from sizeup_loadtest.report.charts.chart import Axis, Mark, Point, Series
 from sizeup_loadtest.report.views import blocks, cells
-from sizeup_loadtest.report.views.blocks import Cell, Columns, Details, Section, Table, blank
+from sizeup_loadtest.report.views.blocks import Cell, Columns, Section, Table, blank
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ def _capacity_table(results: Results) -> Table | None:
     return blocks.table("Model", columns, rows, "Capacity", cells.NO_CAPACITY, "capacity")
 
 
-def _stages(results: Results) -> Details | None:
+def _stages(results: Results) -> Table | None:
     """Return every model under every load, with the metrics that its server has."""
     rows = [
         (blocks.of_model(i, model, text.stage_name(stage)), stage)
@@ -188,11 +188,11 @@ def _stages(results: Results) -> Details | None:
         gauges = [getattr(stage.server_metrics, name, None) for _, stage in rows]
         if any(gauges):
             columns[head] = _gauge(name, write)
-    found = blocks.table("Model|load", columns, rows, "Every model under every load")
-    return Details(found) if rows else None
+    caption = "Every model under every load"
+    return blocks.table("Model|load", columns, rows, caption, is_collapsed=True)
 
 
-def _turns(results: Results) -> Details | None:
+def _turns(results: Results) -> Table | None:
     """Return the turns of conversations, whose prompts grow by every answer."""
     columns: Columns[TurnResult] = {
         "Requests": lambda turn: Cell(str(turn.n)),
@@ -208,8 +208,8 @@ def _turns(results: Results) -> Details | None:
         for stage in model.stages
         for turn in stage.turns
     ]
-    found = blocks.table("Model|load, turn", columns, rows, "Conversations, by turn")
-    return Details(found) if rows else None
+    caption = "Conversations, by turn"
+    return blocks.table("Model|load, turn", columns, rows, caption, is_collapsed=True)
 
 
 def _tokens(counted: Estimate | None) -> Cell:
@@ -267,8 +267,7 @@ def _breakdowns(results: Results) -> Table | None:
         for i, model in enumerate(results.models)
         if (split := _breakdown(model)) is not None
     ]
-    found = blocks.table("Model", columns, rows, "Mean latency by phase, by the server")
-    return found if rows else None
+    return blocks.table("Model", columns, rows, "Mean latency by phase, by the server")
 
 
 def _breakdown(model: ModelResult) -> LatencyBreakdown | None:

@@ -39,7 +39,7 @@ class _Measured(NamedTuple):
     stage: StageResult
 
 
-def _means(models: Sequence[ModelResult]) -> Table:
+def _means(models: Sequence[ModelResult]) -> Table | None:
     """Return the means of every model's lightest stages, without columns that are all blank."""
     rows = [row for i, model in enumerate(models) for row in _lightest(i, model)]
     staged = [seen for _, seen in rows if seen is not None]
