@@ -118,7 +118,7 @@ def _models(run: _Run) -> tuple[tuple[ModelResult, ...], bool]:
         )
         for model in run.config.models
     }
-    ordered = sizes.ordered(known.values())
+    ordered = None not in known.values()  # else "smallest" has no meaning
     models = [_model(run, model, known[model.name]) for model in run.config.models]
     if ordered:
         models.sort(key=lambda m: m.model_info.parameters or 0)

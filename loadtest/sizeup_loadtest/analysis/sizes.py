@@ -1,11 +1,10 @@
-"""Parameter counts: from the server, the config or the name of a model; and the order by them.
+"""Parameter counts: from the server, the config or the name of a model.
 
 Names say their size as "7b", "0.5B" or "135M". "8x7b" counts eight experts of 7b: nominal, since
 experts share some layers. "235B-A22B" is the total; "A22B" alone is the active part, not a size.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -56,8 +55,3 @@ def _found(text: str) -> list[tuple[str, int]]:
         for experts, number, unit in _SIZE.findall(text)
     )
     return [(unit, count) for unit, count in counts if count]
-
-
-def ordered(sizes: Iterable[Size | None]) -> bool:
-    """Whether every size is known; without one missing, "smallest" has a meaning."""
-    return None not in set(sizes)

@@ -9,10 +9,11 @@ from rich.table import Table
 from sizeup_loadtest import formatting
 from sizeup_loadtest.analysis import intervals
 from sizeup_loadtest.analysis.selection import lightest_stage
-from sizeup_loadtest.data.results import Estimate, ModelResult, Results
+from sizeup_loadtest.data.results import ModelResult, Results
 from sizeup_loadtest.formatting import NONE
 from sizeup_loadtest.report import text
 from sizeup_loadtest.report.views import cells
+from sizeup_loadtest.report.views.blocks import Cell
 
 _HEADS = (
     "", "ability", "tok/s\nper user", "TTFT\np50", "TTFT\np95", "max load", "$ per\nM tokens"
@@ -64,7 +65,7 @@ def _cells(model: ModelResult) -> tuple[str, ...]:
     first = stage.ttft if stage else None
     return (
         NONE if ability is None else f"{ability.overall.value:.0%}",
-        _estimate(stage.tok_s_user if stage else None),
+        _stacked(cells.estimate(stage.tok_s_user if stage else None, formatting.number)),
         cells.median(first).text or NONE,
         cells.percentile(95, first).text or NONE,
         re.sub(" (?=users?$|requests/s$)", "\n", cells.max_load(model.capacity).text or NONE),
@@ -72,11 +73,7 @@ def _cells(model: ModelResult) -> tuple[str, ...]:
     )
 
 
-def _estimate(value: Estimate | None) -> str:
-    """Return a value with its interval below it."""
-    if value is None:
-        return NONE
-    if value.low is None or value.high is None:
-        return formatting.number(value.value)
-    ends = "–".join(formatting.number(end) for end in (value.low, value.high))
-    return f"{formatting.number(value.value)}\n{ends}"
+def _stacked(cell: Cell) -> str:
+    """Return a cell with its interval below it."""
+    ends = (cell.note or "").replace(" to ", "–")
+    return "\n".join(part for part in (cell.text or NONE, ends) if part)

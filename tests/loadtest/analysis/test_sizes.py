@@ -52,9 +52,3 @@ def test_the_server_knows_best_then_the_config_then_the_name() -> None:
     assert sizes.size(None, 5e8, "m:7b") == Size(500_000_000, "config")
     assert sizes.size(None, None, "m:7b") == Size(7_000_000_000, "name")
     assert sizes.size(0, None, "gpt-4") is None
-
-
-def test_one_unknown_size_leaves_the_models_unordered() -> None:
-    known = Size(1, "name")
-    assert sizes.ordered([known, known])
-    assert not sizes.ordered([known, None])
