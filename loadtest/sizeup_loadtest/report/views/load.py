@@ -113,10 +113,8 @@ def _points(model: ModelResult, mode: str) -> list[LoadPoint]:
             first.p95 if first else None,
         )
     if model.capacity and model.capacity.mode == mode:
-        found |= {
-            p.level: LoadPoint(**p.model_dump(exclude={"attainment"}))
-            for p in model.capacity.points
-        }
+        for point in model.capacity.points:
+            found[point.level] = LoadPoint(**point.model_dump(exclude={"attainment"}))
     return [found[level] for level in sorted(found)]
 
 

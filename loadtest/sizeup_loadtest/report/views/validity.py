@@ -56,10 +56,10 @@ def section(results: Results) -> Section:
         "Validity",
         f"This run is {word}. A client that is late or overloaded measures itself, not the server.",
         (
-            _list("Why it is invalid", validity.reasons),
+            Bullets("Why it is invalid", validity.reasons) if validity.reasons else None,
             Table(("Check", "Median", "p99", "Maximum", "Limit"), checks, "Checks"),
-            _list("Invalid stages", invalid),
-            _list("Warnings", validity.warnings),
+            Bullets("Invalid stages", invalid) if invalid else None,
+            Bullets("Warnings", validity.warnings) if validity.warnings else None,
         ),
     )
 
@@ -76,7 +76,3 @@ def _limit(sign: str, limit: object, write: Format) -> Cell:
     if isinstance(limit, int | float):
         return Cell(f"{sign} {write(limit)}")
     return blank("no limit in the config")
-
-
-def _list(title: str, items: tuple[str, ...]) -> Bullets | None:
-    return Bullets(title, items) if items else None
