@@ -2,14 +2,14 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from transformers import PretrainedConfig, PreTrainedModel
 
 from sizeup_inference.engine.fast_path import FastPath
-from sizeup_inference.engine.forward import Batch, ForwardPass
+from sizeup_inference.engine.forward import ForwardPass
 from sizeup_inference.engine.forwards.paged_forward import PagedForward
 from sizeup_inference.engine.forwards.transformers_forward import TransformersForward
 from sizeup_inference.engine.kernels.architectures import unsupported_reason
@@ -17,7 +17,7 @@ from sizeup_inference.engine.kernels.decoder import PAGE_SIZE as COMPILED_PAGE_S
 from sizeup_inference.engine.kernels.decoder import CompiledDecoder
 from sizeup_inference.engine.kernels.library import load_library
 from sizeup_inference.engine.kernels.quantize import Quantizer
-from sizeup_inference.engine.kv_pool import KVPool, PoolLayout, Span
+from sizeup_inference.engine.kv_pool import KVPool
 from sizeup_inference.engine.loading.load_error import LoadError
 from sizeup_inference.engine.loading.make_paged import (
     FindDevice,
@@ -26,16 +26,10 @@ from sizeup_inference.engine.loading.make_paged import (
     unused_paths,
 )
 from sizeup_inference.engine.loading.memory import PAGE_SIZE, PoolOptions, make_pool
-from sizeup_inference.engine.loading.model_shape import (
-    head_dim,
-    kv_heads,
-    local_part,
-    ranks_of,
-    text_config,
-)
+from sizeup_inference.engine.loading.model_shape import local_part, ranks_of, text_config
 from sizeup_inference.engine.loading.quantize_model import quantize_model
 from sizeup_inference.engine.loading.quantize_onto_gpu import stored_bytes
-from sizeup_inference.engine.loading.rounding import computed_in_float32, error, is_rounding
+from sizeup_inference.engine.loading.self_check import IDS, SelfCheck
 from sizeup_inference.engine.loading.weights import LoadOptions, load_model
 from sizeup_inference.engine.quantization.formats import Format
 
@@ -46,15 +40,6 @@ _SMALL = 20_000_000
 times as fast for one user and 1.0 to 1.75 times for 32, in two rounds of `sizeup up --threads 1` or
 `2` and `sizeup-bench run --only speed`. The smallest Qwen has 464 million and needs every
 core."""
-
-_TRIAL_LENGTHS = (COMPILED_PAGE_SIZE + 5, 3)
-"""Tokens of the prompts of the trial, two pages each: one crosses a page."""
-
-_TRIAL_IDS = 50
-"""Tokens that every vocabulary has."""
-
-_TRIAL_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1}
-"""Of the norm of the hidden states: rounding in most deep models is 1e-5 and 0.03, a fault 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +106,18 @@ def make_forward(
     facts = _facts(model, parameters, threads)
     reason = _unusable_reason(model, options)
     if reason is None:
-        trial = _Trial.of_packed(model, options.pool, threads)
-        if not trial.is_close:
+        pool = make_pool(model, options.pool, COMPILED_PAGE_SIZE)
+        check = SelfCheck(model, pool, options.pool.max_model_len)
+        decoder = _packed(model, pool, threads)
+        reason = check.difference(decoder)
+        if reason is not None:
             model = load()
             _quantize(model, options)
-        if trial.is_close or trial.is_close_to_exact(model):
+            reason = check.difference(decoder, model)
+        if reason is None:
             paths = (FastPath(_COMPILED, enabled=True), *unused_paths("on a CPU"))
-            return facts(trial.decoder, trial.decoder.level.name.lower(), paths)
-        trial.decoder.close()
-        reason = f"wrong result: {trial.error:.2g} of the norm of the hidden states"
+            return facts(decoder, decoder.level.name.lower(), paths)
+        decoder.close()
         log.error("kernels.unused", extra={"reason": reason})
     device = find_device(model)
     paths = (FastPath(_COMPILED, enabled=False, reason=reason),)
@@ -181,78 +169,13 @@ def _unusable_reason(model: PreTrainedModel, options: ForwardOptions) -> str | N
         return "tensor parallelism"
     if load_library() is None:
         return "not built"
-    if text_config(model).vocab_size < _TRIAL_IDS:
+    if text_config(model).vocab_size < IDS:
         return "vocabulary too small for the trial"
     return unsupported_reason(model)
 
 
-@dataclass(frozen=True, slots=True)
-class _Trial:
-    """A compiled decoder, and its result beside that of transformers' modules before packing."""
-
-    decoder: CompiledDecoder
-    lengths: Sequence[int]
-    """Of prompts."""
-    plain: torch.Tensor
-    actual: torch.Tensor
-    tolerance: float
-
-    @classmethod
-    def of_packed(cls, model: PreTrainedModel, options: PoolOptions, threads: int) -> "_Trial":
-        """Pack a model, which is unusable afterwards, and try the decoder."""
-        pool = make_pool(model, options, COMPILED_PAGE_SIZE)
-        lengths = _trial_lengths(pool.layout.pages)
-        plain = _trial(TransformersForward(model, _trial_pool(model, model.dtype)), lengths)
-        tolerance = _TRIAL_TOLERANCE[model.dtype]
-        try:
-            decoder = CompiledDecoder(model, pool, threads)
-        except MemoryError as error:
-            raise LoadError("insufficient memory for the packed weights") from error
-        return cls(decoder, lengths, plain, _trial(decoder, lengths), tolerance)
-
-    @property
-    def error(self) -> float:
-        """The difference of both results as a share of the norm."""
-        return error(self.actual, self.plain)
-
-    @property
-    def is_close(self) -> bool:
-        """Whether both results are the same but for the rounding of most models."""
-        return self.error <= self.tolerance
-
-    def is_close_to_exact(self, model: PreTrainedModel) -> bool:
-        """Whether the decoder rounds no more than transformers' modules do; `model` is whole."""
-        with computed_in_float32(model):
-            pool = _trial_pool(model, torch.float32)
-            exact = _trial(TransformersForward(model, pool), self.lengths)
-        return is_rounding(self.actual, self.plain, exact, self.tolerance)
-
-
-def _trial_pool(model: PreTrainedModel, dtype: torch.dtype) -> KVPool:
-    config = text_config(model)
-    pages = len(_TRIAL_LENGTHS) * 2
-    layout = PoolLayout(pages, COMPILED_PAGE_SIZE, kv_heads(model), head_dim(config))
-    devices = [torch.device("cpu")] * config.num_hidden_layers
-    return KVPool(layout, dtype, devices)
-
-
-def _trial_lengths(pages: int) -> Sequence[int]:
-    """Return the lengths of the prompts of the trial; the last one fits a single page."""
-    return _TRIAL_LENGTHS if pages >= 2 * len(_TRIAL_LENGTHS) else _TRIAL_LENGTHS[-1:]
-
-
-def _trial(forward: ForwardPass, prompts: Sequence[int]) -> torch.Tensor:
-    """Return the last hidden states of prompts and of one more token of each: float32."""
-    hidden = []
-    longer = [length + 1 for length in prompts]
-    for lengths, contexts in ((prompts, prompts), ([1] * len(prompts), longer)):
-        ids = [i % _TRIAL_IDS for i in range(sum(lengths))]
-        spans, row = [], 0
-        for i, (length, context) in enumerate(zip(lengths, contexts, strict=True)):
-            spans.append(Span(row, length, context, (2 * i, 2 * i + 1)))
-            row += length
-        batch = Batch(ids, tuple(spans), (), (), wants_hidden=True)
-        result = forward.run(batch).hidden
-        assert result is not None  # for the type checker: the batch wants them
-        hidden.append(result.float())
-    return torch.cat(hidden)
+def _packed(model: PreTrainedModel, pool: KVPool, threads: int) -> CompiledDecoder:
+    try:
+        return CompiledDecoder(model, pool, threads)
+    except MemoryError as error:
+        raise LoadError("insufficient memory for the packed weights") from error

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 from transformers import PreTrainedModel
@@ -14,19 +13,10 @@ from sizeup_inference.engine.forwards.device import Device
 from sizeup_inference.engine.forwards.paged_forward import PagedForward
 from sizeup_inference.engine.forwards.transformers_forward import TransformersForward
 from sizeup_inference.engine.kernels.architectures import has_static_rope
-from sizeup_inference.engine.kv_pool import KVPool
 from sizeup_inference.engine.loading.agreement import first_reason
 from sizeup_inference.engine.loading.memory import PoolOptions, make_pool
 from sizeup_inference.engine.loading.model_shape import head_dim, ranks_of, text_config
-from sizeup_inference.engine.loading.rounding import computed_in_float32
-from sizeup_inference.engine.loading.self_check import (
-    PROBED_PAGES,
-    Logits,
-    difference,
-    difference_from_exact,
-    draws_differ,
-    probe,
-)
+from sizeup_inference.engine.loading.self_check import SelfCheck, draws_differ
 
 log = logging.getLogger(__name__)
 
@@ -65,53 +55,33 @@ def make_paged(
     Raises LoadError for too little memory.
     """
     pool = make_pool(model, options, device.page_size, padding_pages=1)
-    plain, paged = TransformersForward(model, pool), PagedForward(model, pool, device)
-    check = _Check(model, plain, options.max_model_len)
-    paths = [_tried(model, VARLEN, lambda: check.failure(paged))]
-    if not paths[0].enabled:
-        return plain, (*paths, *unused_paths(f"no {VARLEN}")[1:])
+    paged = PagedForward(model, pool, device)
+    check = SelfCheck(model, pool, options.max_model_len)
+
+    def checked() -> str | None:
+        found = check.difference(paged)
+        # Ranks would have to agree on the exact result, and have parts of weights.
+        return check.difference(paged, model) if found and ranks_of(model) == 1 else found
+
+    varlen = _tried(model, VARLEN, checked)
+    if not varlen.enabled:
+        plain = TransformersForward(model, pool)
+        return plain, (varlen, *unused_paths(f"no {VARLEN}")[1:])
 
     def captured() -> str | None:
         if not has_static_rope(text_config(model)):
             return "frequencies that depend on positions"
         table_width = -(-options.max_model_len // device.page_size)
         paged.capture(options.sequences, min(table_width, pool.layout.pages))
-        return check.failure(paged)
+        return checked()
 
     graphs = _tried(model, GRAPHS, captured)
     if not graphs.enabled:
         paged.drop_graphs()
-    logits = check.plain[0].to(pool.keys[0].device, model.dtype)
+    logits = check.plain[0].logits.to(pool.keys[0].device, model.dtype)
     drawing = _tried(model, DRAWS, lambda: draws_differ(logits))
     paged.draws = drawing.enabled
-    return paged, (*paths, graphs, drawing, FastPath(AHEAD, enabled=True))
-
-
-class _Check:
-    """What the plain path computes for the probe, which other paths are compared with."""
-
-    def __init__(self, model: PreTrainedModel, plain: ForwardPass, max_model_len: int) -> None:
-        self._model, self._pool, self._max_model_len = model, plain.pool, max_model_len
-        self.plain = probe(plain, max_model_len)
-        self._exact: Logits | None = None
-
-    def failure(self, forward: ForwardPass) -> str | None:
-        """Return how a path's results differ; None where they do not, but for rounding."""
-        fast, dtype = probe(forward, self._max_model_len), self._model.dtype
-        found = difference(self.plain, fast, dtype)
-        # Ranks would have to agree on it, and have parts of weights.
-        if found is None or ranks_of(self._model) > 1:
-            return found
-        if self._exact is None:
-            self._exact = self._in_float32()
-        return difference_from_exact(self.plain, fast, self._exact, dtype)
-
-    def _in_float32(self) -> Logits:
-        layout, keys = self._pool.layout, self._pool.keys
-        layout = replace(layout, pages=min(layout.pages, PROBED_PAGES))
-        pool = KVPool(layout, torch.float32, [layer.device for layer in keys])
-        with computed_in_float32(self._model):
-            return probe(TransformersForward(self._model, pool), self._max_model_len)
+    return paged, (varlen, graphs, drawing, FastPath(AHEAD, enabled=True))
 
 
 def unused_paths(reason: str) -> tuple[FastPath, ...]:

@@ -1,25 +1,28 @@
 """Whether a fast path computes what the plain one does, tried on the device that is to serve."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate
 
 import torch
+from transformers import PreTrainedModel
 
-from sizeup_inference.engine.forward import Batch, Draw, ForwardPass
-from sizeup_inference.engine.kv_pool import Span
-from sizeup_inference.engine.loading.rounding import error, is_rounding
+from sizeup_inference.engine.forward import Batch, Forwarded, ForwardPass
+from sizeup_inference.engine.forwards.transformers_forward import TransformersForward
+from sizeup_inference.engine.kv_pool import KVPool, Span
+from sizeup_inference.engine.loading.rounding import computed_in_float32, error, is_rounding
 from sizeup_inference.engine.protocol import SamplingParams
-from sizeup_inference.engine.sampling.torch_sampling import draw, draw_rows, parameters
+from sizeup_inference.engine.sampling.torch_sampling import draw, draw_rows
 
-_IDS = 50
-"""Tokens that every vocabulary has."""
+IDS = 50
+"""Tokens that a vocabulary must have."""
 
 _TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.05}
 """Of the norm of the logits: rounding in deep models is 1e-5, 0.03 and 0.01, a fault 1."""
 
 _PROMPTS, _FIRST_PROMPT, _TOKENS = 3, 5, 6
 """Prompts of the probe, tokens of the first one without a page, and what it gets later."""
-PROBED_PAGES = 2 * _PROMPTS
+_PAGES = 2 * _PROMPTS
 """Of a pool of more pages."""
 
 _DRAWS = (
@@ -29,19 +32,53 @@ _DRAWS = (
 )
 
 
-Logits = Sequence[torch.Tensor]
-"""By step of the probe, float32[samples, vocab_size] on the CPU."""
+class SelfCheck:
+    """What the plain path computes for the probe, which other paths are compared with."""
+
+    def __init__(self, model: PreTrainedModel, pool: KVPool, max_model_len: int) -> None:
+        """Compute it in the pool."""
+        self._pool, self._max_model_len = pool, max_model_len
+        self._tolerance = _TOLERANCE[model.dtype]
+        self.plain = _probe(TransformersForward(model, pool), max_model_len)
+        self._exact: Sequence[Forwarded] = ()
+
+    def difference(self, forward: ForwardPass, whole: PreTrainedModel | None = None) -> str | None:
+        """Return how far a path is from the plain one; None where it has the same tokens.
+
+        With the model, no part of which was packed or is on another rank: None where the path
+        rounds as the plain one, by the result in float32.
+        """
+        fast = _probe(forward, self._max_model_len)
+        if not all(map(_holds_best, fast)):
+            return "wrong result: tokens that are not the best of their logits"
+        if whole is None:
+            pairs = zip(self.plain, fast, strict=True)
+            reasons = (_difference(p.logits, f.logits, self._tolerance) for p, f in pairs)
+            return next((reason for reason in reasons if reason), None)
+        self._exact = self._exact or self._in_float32(whole)
+        for plain, result, exact in zip(self.plain, fast, self._exact, strict=True):
+            # There the tokens of both are as near to each other as rounding lets them be.
+            if not is_rounding(result.logits, plain.logits, exact.logits, self._tolerance):
+                return _of_norm(result.logits, plain.logits)
+        return None
+
+    def _in_float32(self, model: PreTrainedModel) -> Sequence[Forwarded]:
+        layout, keys = self._pool.layout, self._pool.keys
+        layout = replace(layout, pages=min(layout.pages, _PAGES))
+        pool = KVPool(layout, torch.float32, [layer.device for layer in keys])
+        with computed_in_float32(model):
+            return _probe(TransformersForward(model, pool), self._max_model_len)
 
 
-def probe(forward: ForwardPass, max_model_len: int) -> Logits:
+def _probe(forward: ForwardPass, max_model_len: int) -> Sequence[Forwarded]:
     """Compute prompts, then one token more of each beside five of the first, then one more of each.
 
     Where the pool and the context allow it, the first prompt is longer than a page. The pages hold
-    NaN before, so that a value which is not stored is noticed.
+    NaN before, so that a value which is not stored is noticed. The logits are on the CPU.
     """
     layout = forward.pool.layout
     long = layout.page_size + _FIRST_PROMPT
-    pages_each = 2 if max_model_len > long + _TOKENS and layout.pages >= PROBED_PAGES else 1
+    pages_each = 2 if max_model_len > long + _TOKENS and layout.pages >= _PAGES else 1
     prompts = [long if pages_each > 1 else _FIRST_PROMPT, 3, 1]
     if layout.pages < pages_each * _PROMPTS:
         prompts = [1]
@@ -49,20 +86,19 @@ def probe(forward: ForwardPass, max_model_len: int) -> Logits:
         tensor[: len(prompts) * pages_each * layout.page_size] = torch.nan
     steps = (prompts, [5, *[1] * (len(prompts) - 1)], [1] * len(prompts))
     contexts = [0] * len(prompts)
-    logits = []
+    results = []
     for lengths in steps:
         contexts = [c + n for c, n in zip(contexts, lengths, strict=True)]
         result = forward.run(_batch(lengths, contexts, pages_each))
-        logits.append(result.logits.float().cpu())
-        _check_tokens(result.best, logits[-1])
-    return logits
+        results.append(replace(result, logits=result.logits.float().cpu().clone()))
+    return results
 
 
-def _check_tokens(tokens: Sequence[int], logits: torch.Tensor) -> None:
-    """Raise RuntimeError for a token that is not the best of its row, which may hold NaN."""
-    chosen = logits.gather(-1, torch.tensor(tokens).clamp(min=0)[:, None])[:, 0]
-    if bool((chosen < logits.amax(-1)).any()):
-        raise RuntimeError("tokens that are not the best of their logits")
+def _holds_best(result: Forwarded) -> bool:
+    """Whether each token is the best of its row, which may hold NaN."""
+    tokens = torch.tensor(result.best).clamp(min=0)[:, None]
+    chosen = result.logits.gather(-1, tokens)[:, 0]
+    return not bool((chosen < result.logits.amax(-1)).any())
 
 
 def _batch(lengths: Sequence[int], contexts: Sequence[int], pages_each: int) -> Batch:
@@ -72,36 +108,18 @@ def _batch(lengths: Sequence[int], contexts: Sequence[int], pages_each: int) -> 
         Span(end - length, length, context, tuple(tables[i]))
         for i, (end, length, context) in enumerate(zip(ends, lengths, contexts, strict=True))
     )
-    ids = [row % _IDS for row in range(ends[-1])]
+    ids = [row % IDS for row in range(ends[-1])]
     samples = [end - 1 for end in ends]
     return Batch(ids, spans, samples, [True] * len(samples), wants_hidden=False)
 
 
-def difference(plain: Logits, fast: Logits, dtype: torch.dtype) -> str | None:
-    """Return how far a path is from the plain one; None where it has the same tokens.
-
-    Two tokens are the same where the plain path's logits differ by less than rounding.
-    """
-    tolerance = _TOLERANCE[dtype]
-    for expected, actual in zip(plain, fast, strict=True):
-        if not error(actual, expected) <= tolerance:  # not for NaN either
-            return _of_norm(actual, expected)
-        lost = expected.amax(-1) - expected.gather(-1, actual.argmax(-1, keepdim=True))[:, 0]
-        if bool((lost > tolerance * expected.abs().amax(-1)).any()):
-            return "wrong result: other tokens"
-    return None
-
-
-def difference_from_exact(
-    plain: Logits, fast: Logits, exact: Logits, dtype: torch.dtype
-) -> str | None:
-    """Return how far a path is from the result in float32; None where it rounds as the plain one.
-
-    There the tokens of both are as near to each other as rounding lets them be.
-    """
-    for expected, actual, truth in zip(plain, fast, exact, strict=True):
-        if not is_rounding(actual, expected, truth, _TOLERANCE[dtype]):
-            return _of_norm(actual, expected)
+def _difference(expected: torch.Tensor, actual: torch.Tensor, tolerance: float) -> str | None:
+    """Two tokens are the same where the expected logits differ by less than rounding."""
+    if not error(actual, expected) <= tolerance:  # not for NaN either
+        return _of_norm(actual, expected)
+    lost = expected.amax(-1) - expected.gather(-1, actual.argmax(-1, keepdim=True))[:, 0]
+    if bool((lost > tolerance * expected.abs().amax(-1)).any()):
+        return "wrong result: other tokens"
     return None
 
 
@@ -119,8 +137,7 @@ def draws_differ(logits: torch.Tensor) -> str | None:
         for number, params in enumerate(_DRAWS):
             uniform = (number + 0.5) / len(_DRAWS)
             rows.append(row)
-            made = Draw(params.temperature, params.top_k, params.top_p, params.min_p, uniform)
-            table.append(parameters(made))
+            table.append((params.temperature, params.top_k, params.top_p, params.min_p, uniform))
             expected.append(draw(row.float().cpu(), params, uniform))
     packed = torch.tensor(table, dtype=torch.float64, device=logits.device)
     tokens = draw_rows(torch.stack(rows), packed, filters=True)
