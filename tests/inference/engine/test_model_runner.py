@@ -48,7 +48,7 @@ def sequence(
 
 
 def run(runner: ModelRunner, *chunks: Chunk) -> StepOutput:
-    return runner.run(Step(chunks, ()))
+    return runner.launch(Step(chunks, ()), {}).result()
 
 
 def last_hidden(plain: PreTrainedModel, prompt: list[int]) -> torch.Tensor:

@@ -1,17 +1,17 @@
 """The interface between a step and what computes it: transformers' modules or compiled kernels."""
 
+from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
 from sizeup_inference.engine.kv_pool import KVPool, Span
 
 
-@dataclass(frozen=True, slots=True)
-class Draw:
+class Draw(NamedTuple):
     """How to draw a token: SamplingParams that need the logits only, and the point of the CDF."""
 
     temperature: float
@@ -61,34 +61,11 @@ class Forwarded:
     """The last hidden states of every row, [rows, hidden_size], where the batch wants them."""
 
 
-class ForwardPass(Protocol):
-    """Computes batches over the KV pool that it was made with."""
-
-    pool: KVPool
-
-    draws: bool
-    """Whether batches may have draws."""
-
-    def run(self, batch: Batch) -> Forwarded:
-        """Compute a batch, storing its keys and values in the pool."""
-
-    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Return float32[rows, vocab_size] of last hidden states [rows, hidden_size]."""
-
-
 class Launched(Protocol):
     """A batch that is being computed."""
 
     def result(self) -> Forwarded:
         """Wait for the batch. Raises what the computation raises."""
-
-
-@runtime_checkable
-class AsynchronousForwardPass(ForwardPass, Protocol):
-    """A forward pass on a device that computes while the host goes on."""
-
-    def launch(self, batch: Batch, after: Any = None) -> Launched:
-        """Start a batch. `after` is the launched batch that `batch.ids_from` refers to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +78,23 @@ class Computed:
         return self.forwarded
 
 
-Launch = Callable[[Batch, Any], Launched]
-"""AsynchronousForwardPass.launch."""
+class ForwardPass(ABC):
+    """Computes batches over the KV pool that it was made with."""
 
+    pool: KVPool
+    draws = False
+    """Whether batches may have draws."""
+    is_asynchronous = False
+    """Whether the device computes while the host goes on, so that batches may have `ids_from`."""
 
-def launch_of(forward: ForwardPass) -> Launch:
-    """Return how to start a batch; a forward pass that is not asynchronous computes it at once."""
-    if isinstance(forward, AsynchronousForwardPass):
-        return forward.launch
-    return lambda batch, _after: Computed(forward.run(batch))
+    @abstractmethod
+    def run(self, batch: Batch) -> Forwarded:
+        """Compute a batch, storing its keys and values in the pool."""
+
+    def launch(self, batch: Batch, after: Any = None) -> Launched:
+        """Start a batch. `after` is the launched batch that `batch.ids_from` refers to."""
+        return Computed(self.run(batch))
+
+    @abstractmethod
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return float32[rows, vocab_size] of last hidden states [rows, hidden_size]."""

@@ -8,14 +8,7 @@ from types import MappingProxyType
 
 import torch
 
-from sizeup_inference.engine.forward import (
-    AsynchronousForwardPass,
-    Batch,
-    Forwarded,
-    ForwardPass,
-    Launched,
-    launch_of,
-)
+from sizeup_inference.engine.forward import Batch, Forwarded, ForwardPass, Launched
 from sizeup_inference.engine.kv_pool import Span
 from sizeup_inference.engine.protocol import Logprobs, Pooling
 from sizeup_inference.engine.sampling.prompt_logprobs import prompt_logprobs
@@ -89,18 +82,10 @@ class ModelRunner:
 
     def __init__(self, forward: ForwardPass) -> None:
         self._forward = forward
-        self._is_asynchronous = isinstance(forward, AsynchronousForwardPass)
-        self._launch = launch_of(forward)
-
-    def run(
-        self, step: Step, masks: Mapping[SequenceState, "array[int]"] = _NO_MASKS
-    ) -> StepOutput:
-        """Compute the step's chunks; `masks` are those of constrained sequences."""
-        return self.launch(step, masks).result()
 
     def can_run_ahead(self, step: Step) -> bool:
         """Return whether the step after this one can be launched before its tokens are known."""
-        return self._is_asynchronous and all(
+        return self._forward.is_asynchronous and all(
             chunk.sequence.constraint is None and self._has_token(chunk.sequence)
             for chunk in step.chunks
         )
@@ -113,14 +98,17 @@ class ModelRunner:
     def launch(
         self,
         step: Step,
-        masks: Mapping[SequenceState, "array[int]"] = _NO_MASKS,
+        masks: Mapping[SequenceState, "array[int]"],
         after: LaunchedStep | None = None,
     ) -> LaunchedStep:
-        """Start a step. `after` is the one before, where it was scheduled ahead of its tokens."""
+        """Start a step, with the masks of constrained sequences.
+
+        `after` is the step before, where this one was scheduled ahead of its tokens.
+        """
         page_size, draws = self._forward.pool.layout.page_size, self._forward.draws
         unseen = () if after is None else after.sampled
         batch, rounds = make_batch(step.chunks, page_size, masks, draws=draws, unseen=unseen)
-        launched = self._launch(batch, None if after is None else after.launched)
+        launched = self._forward.launch(batch, None if after is None else after.launched)
         finish = functools.partial(self._output, step, batch, rounds)
         return LaunchedStep(launched, rounds[0].sequences, finish)
 

@@ -11,13 +11,7 @@ from transformers import PreTrainedModel, Qwen2Config, Qwen3MoeConfig
 from inference.engine.engines import on_ranks, pooled, random_model
 from inference.engine.forwards.reference_device import ReferenceDevice
 from inference.engine.random_configs import DIVISIBLE, random_config
-from sizeup_inference.engine.forward import (
-    AsynchronousForwardPass,
-    Batch,
-    Draw,
-    Forwarded,
-    ForwardPass,
-)
+from sizeup_inference.engine.forward import Batch, Draw, Forwarded, ForwardPass
 from sizeup_inference.engine.forwards.paged_forward import PagedForward
 from sizeup_inference.engine.forwards.transformers_forward import TransformersForward
 from sizeup_inference.engine.kv_pool import Span
@@ -121,7 +115,7 @@ def test_fast_paths_of_a_device_are_tried_on_all_ranks(two_ranks: Ranks) -> None
     loaded = on_ranks(two_ranks, model, PoolOptions(2, 64), paged=True)
     enabled = {path.name for path in loaded.fast_paths if path.enabled}
     assert enabled == {"varlen_attention", "cuda_graphs", "device_sampling", "run_ahead"}
-    assert isinstance(loaded.forward, AsynchronousForwardPass)
+    assert loaded.forward.is_asynchronous
     assert loaded.forward.draws
 
 
@@ -177,7 +171,7 @@ def test_ranks_have_the_pages_of_the_one_with_the_least_memory(
 def test_drawn_tokens_of_a_step_launched_ahead_are_those_of_one_process(two_ranks: Ranks) -> None:
     model = random_model(random_config("qwen3-gqa2-untied"))
     forward = on_ranks(two_ranks, pooled(model), PoolOptions(2, 64), paged=True).forward
-    assert isinstance(forward, AsynchronousForwardPass)
+    assert forward.is_asynchronous
     copied = pooled(model)
     pool = make_pool(copied, PoolOptions(2, 64), 16, padding_pages=1)
     alone = PagedForward(copied, pool, ReferenceDevice(16))

@@ -12,7 +12,6 @@ from sizeup_inference.engine.sampling.torch_sampling import (
     argmax_rows,
     draw,
     draw_rows,
-    parameters,
 )
 
 torch.set_num_threads(1)
@@ -33,7 +32,7 @@ def random_draws(count: int, seed: int) -> list[Draw]:
 
 
 def drawn(rows: torch.Tensor, draws: list[Draw], *, filters: bool = True) -> list[int]:
-    table = torch.tensor([parameters(one) for one in draws], dtype=torch.float64)
+    table = torch.tensor([list(one) for one in draws], dtype=torch.float64)
     tokens: list[int] = draw_rows(rows, table, filters=filters).tolist()
     return tokens
 

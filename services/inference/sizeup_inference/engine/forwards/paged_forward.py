@@ -8,7 +8,6 @@ import torch
 from transformers import PreTrainedModel
 
 from sizeup_inference.engine.forward import Batch, Draw, Forwarded
-from sizeup_inference.engine.forwards.attention import NO_MASKS
 from sizeup_inference.engine.forwards.device import Device
 from sizeup_inference.engine.forwards.step_inputs import (
     InputShape,
@@ -17,10 +16,11 @@ from sizeup_inference.engine.forwards.step_inputs import (
     exact_shape,
     pack,
 )
+from sizeup_inference.engine.forwards.transformers_forward import ModuleForward
 from sizeup_inference.engine.forwards.varlen_attention import VarlenKV
 from sizeup_inference.engine.kv_pool import KVPool
-from sizeup_inference.engine.sampling.masks import excluded
-from sizeup_inference.engine.sampling.torch_sampling import argmax_rows, draw_rows, parameters
+from sizeup_inference.engine.sampling.masks import exclude
+from sizeup_inference.engine.sampling.torch_sampling import argmax_rows, draw_rows
 
 _FEW = 8
 """Up to this many sequences a graph's rows at most double the batch's; above, add a half."""
@@ -63,19 +63,18 @@ class PagedStep:
         return Forwarded(self._wait().tolist(), self._logits, self._hidden)
 
 
-class PagedForward:
-    """A transformers model whose attention implementation is `pooled_attention`, on one device."""
+class PagedForward(ModuleForward):
+    """Attention over the pages where they are, on one device."""
 
     draws = True
+    is_asynchronous = True
 
     def __init__(self, model: PreTrainedModel, pool: KVPool, device: Device) -> None:
-        """`model` is in eval mode; `pool` has the device's page size, and a padding page."""
-        self._decoder: torch.nn.Module = model.get_decoder()  # type: ignore[no-untyped-call]
-        self._head: torch.nn.Module = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+        """`pool` has the device's page size, and a padding page."""
+        super().__init__(model, pool)
         self._device = device
         self._graphs: dict[int, Graph] = {}
         """By number of sequences, in ascending order."""
-        self.pool = pool
 
     @torch.inference_mode()
     def capture(self, sequences: int, table_width: int) -> None:
@@ -101,15 +100,11 @@ class PagedForward:
         return Graph(inputs, outputs, replay)
 
     def run(self, batch: Batch) -> Forwarded:
-        """Compute a batch, storing its keys and values in the pool."""
         return self.launch(batch).result()
 
     @torch.inference_mode()
     def launch(self, batch: Batch, after: PagedStep | None = None) -> PagedStep:
-        """Start a batch without waiting for it.
-
-        `after` is the step before, whose tokens `batch.ids_from` takes; it may still run.
-        """
+        """Start a batch without waiting for it; the one before may still run."""
         graph = self._graph_of(batch)
         shape = exact_shape(batch) if graph is None else graph.inputs.shape
         packed = self._device.upload(pack(batch, shape, self.pool))
@@ -137,15 +132,7 @@ class PagedForward:
 
     def _compute(self, inputs: StepInputs) -> Outputs:
         step_kv = VarlenKV(self.pool, inputs, self._device.attention)
-        output = self._decoder(
-            input_ids=inputs.ids[None],
-            position_ids=inputs.positions[None],
-            attention_mask=NO_MASKS,
-            past_key_values=step_kv,
-            use_cache=True,
-            step_kv=step_kv,
-        )
-        hidden: torch.Tensor = output.last_hidden_state[0]
+        hidden = self._hidden(inputs.ids, inputs.positions, step_kv)
         logits: torch.Tensor = self._head(hidden[inputs.samples.long()])
         return Outputs(hidden, logits, argmax_rows(logits))
 
@@ -153,7 +140,7 @@ class PagedForward:
         logits, best = outputs.logits[: len(batch.samples)], outputs.best[: len(batch.samples)]
         if batch.masks:  # rows whose logits are not wanted
             for i, mask in batch.masks.items():
-                logits[i].masked_fill_(excluded(mask, logits[i]), -torch.inf)
+                exclude(mask, logits[i])
             best = argmax_rows(logits)
         if batch.draws:
             best = self._drawn(logits, best, batch.draws)
@@ -167,17 +154,11 @@ class PagedForward:
     ) -> torch.Tensor:
         """Replace the tokens of some samples by draws; a row that holds NaN or Inf keeps its -1."""
         rows = self._device.upload(array("i", draws)).long()
-        packed = array("d", [x for draw in draws.values() for x in parameters(draw)])
+        packed = array("d", [x for draw in draws.values() for x in draw])
         table = self._device.upload(packed).view(len(draws), -1)
         filters = any(draw.filters for draw in draws.values())
         tokens = draw_rows(logits[rows], table, filters=filters)
         return best.index_copy(0, rows, torch.where(best[rows] < 0, -1, tokens))
-
-    @torch.inference_mode()
-    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Return float32[rows, vocab_size] of last hidden states [rows, hidden_size]."""
-        logits: torch.Tensor = self._head(hidden).float()
-        return logits
 
 
 def buckets(sequences: int) -> Sequence[int]:

@@ -8,7 +8,7 @@ from itertools import accumulate
 import torch
 from transformers import PreTrainedModel
 
-from sizeup_inference.engine.forward import Batch, Forwarded
+from sizeup_inference.engine.forward import Batch, Forwarded, ForwardPass
 from sizeup_inference.engine.kernels.architectures import (
     Architecture,
     LayerWeights,
@@ -29,10 +29,8 @@ _NO_MEMORY, _BAD_TOKEN = 1, 2
 _ALIGNMENT = 64
 
 
-class CompiledDecoder:
+class CompiledDecoder(ForwardPass):
     """Computes steps of one model on the CPU. Used by the compute thread only."""
-
-    draws = False
 
     def __init__(
         self, model: PreTrainedModel, pool: KVPool, threads: int, level: Level | None = None
@@ -221,7 +219,6 @@ class CompiledDecoder:
         return Forwarded(best.tolist(), logits, hidden)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Return float32[rows, vocab_size] of last hidden states float32[rows, hidden_size]."""
         hidden = hidden.contiguous()
         logits = torch.empty(len(hidden), self._vocab)
         rows, best = array("q", range(len(hidden))), array("q", bytes(8 * len(hidden)))

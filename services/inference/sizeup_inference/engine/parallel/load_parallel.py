@@ -12,7 +12,7 @@ from sizeup_inference.engine.loading.make_forward import (
 from sizeup_inference.engine.loading.make_paged import FindDevice, find_cuda
 from sizeup_inference.engine.loading.weights import LoadOptions, read_text_config
 from sizeup_inference.engine.parallel.messages import Load
-from sizeup_inference.engine.parallel.parallel_forward import divided
+from sizeup_inference.engine.parallel.parallel_forward import ParallelForward
 from sizeup_inference.engine.parallel.ranks import Ranks
 from sizeup_inference.engine.parallel.requirements import check_divisible, choose_device_type
 
@@ -47,7 +47,7 @@ def load_on(
         others = ranks.await_loaded()
         return replace(
             local,
-            forward=divided(local.forward, ranks),
+            forward=ParallelForward(local.forward, ranks),
             memory_bytes=local.memory_bytes + sum(o.memory_bytes for o in others),
             device_bytes=local.device_bytes + sum(o.device_bytes for o in others),
             tensor_parallel=ranks.size,

@@ -33,13 +33,6 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """Compute a batch."""
-
-    batch: Batch
-
-
-@dataclass(frozen=True, slots=True)
 class Logits:
     """Compute the logits of hidden states, which rank 0 broadcasts next."""
 
@@ -47,7 +40,8 @@ class Logits:
     dtype: torch.dtype
 
 
-Request = Load | Run | Logits
+Request = Load | Batch | Logits
+"""A Batch: compute it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +62,5 @@ class Failed:
     traceback: str
 
 
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """A record for the log of rank 0."""
-
-    record: logging.LogRecord
-
-
-Report = Loaded | Failed | Logged
+Report = Loaded | Failed | logging.LogRecord
+"""A LogRecord: one for the log of rank 0."""

@@ -90,9 +90,7 @@ class _ToRankZero(QueueHandler):
         self._rank_0 = rank_0
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        from sizeup_inference.engine.parallel.messages import Logged
-
-        self._rank_0.report(Logged(record))
+        self._rank_0.report(record)
 
 
 def _die_with(parent: int) -> None:

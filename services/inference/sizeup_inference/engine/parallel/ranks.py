@@ -17,14 +17,7 @@ from typing import Any, TypeVar
 
 from sizeup_inference.engine.loading.load_error import LoadError
 from sizeup_inference.engine.parallel.group import create_store, join_group
-from sizeup_inference.engine.parallel.messages import (
-    Failed,
-    Join,
-    Loaded,
-    Logged,
-    Report,
-    Request,
-)
+from sizeup_inference.engine.parallel.messages import Failed, Join, Loaded, Report, Request
 
 log = logging.getLogger(__name__)
 
@@ -188,7 +181,7 @@ class Ranks:
         match report:
             case Loaded():
                 self._loaded.put(report)
-            case Logged(record):
+            case logging.LogRecord() as record:
                 record.rank = rank.number
                 logging.getLogger(record.name).handle(record)
             case Failed(error, traceback):

@@ -3,24 +3,16 @@
 import gc
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.distributed as dist
 
-from sizeup_inference.engine.forward import ForwardPass, Launched
+from sizeup_inference.engine.forward import Batch, ForwardPass, Launched
 from sizeup_inference.engine.loading.make_forward import ForwardOptions, load_forward
 from sizeup_inference.engine.loading.weights import LoadOptions
 from sizeup_inference.engine.parallel.group import join_group, open_store
-from sizeup_inference.engine.parallel.messages import (
-    Join,
-    Load,
-    Loaded,
-    Logits,
-    Report,
-    Request,
-    Run,
-)
-from sizeup_inference.engine.parallel.steps import Steps
+from sizeup_inference.engine.parallel.messages import Join, Load, Loaded, Logits, Report, Request
 
 log = logging.getLogger(__name__)
 
@@ -28,21 +20,34 @@ log = logging.getLogger(__name__)
 def serve(join: Join, receive: Callable[[], Request], report: Callable[[Report], None]) -> None:
     """Join the group, then compute what rank 0 sends; does not return."""
     join_group(open_store(join.port), join.rank, join.size, join.device_type)
-    steps: Steps | None = None
+    forward: ForwardPass | None = None
     step: Launched | None = None
     while True:
         match receive():
             case Load(load, options):
-                steps = step = None  # their memory is free before the next model is loaded
-                steps = Steps(_load(load, options, report))
-            case Run(batch):
-                assert steps is not None  # rank 0 loads first
-                step = steps.start(batch, step)
+                forward = step = None  # their memory is free before the next model is loaded
+                forward = _load(load, options, report)
+            case Batch() as batch:
+                assert forward is not None  # rank 0 loads first
+                step = start(forward, batch, step)
             case Logits(shape, dtype):
-                assert steps is not None
+                assert forward is not None
                 hidden = torch.empty(shape, dtype=dtype, device=join.device_type)
                 dist.broadcast(hidden, src=0)
-                steps.forward.logits(hidden)
+                forward.logits(hidden)
+
+
+@torch.inference_mode()
+def start(forward: ForwardPass, batch: Batch, before: Any) -> Launched:
+    """Start a batch on this rank; where it has `ids_from`, they refer to the PagedStep before.
+
+    Its tokens are rank 0's: sums on a GPU depend on the order of their terms, so that two ranks may
+    draw different tokens from the same logits.
+    """
+    if not batch.ids_from:
+        return forward.launch(batch)
+    dist.broadcast(before.best, src=0)
+    return forward.launch(batch, before)
 
 
 def _load(

@@ -48,13 +48,13 @@ def mask(
         if sequence not in masks:
             continue
         if kernels is None:
-            row.masked_fill_(excluded(masks[sequence], row), -torch.inf)
+            exclude(masks[sequence], row)
         else:
             kernels.mask(row.data_ptr(), len(row), masks[sequence])
 
 
-def excluded(words: "array[int]", row: torch.Tensor) -> torch.Tensor:
-    """Return a mask as bool[vocab_size] on the device of a row, True where a token is excluded."""
+def exclude(words: "array[int]", row: torch.Tensor) -> None:
+    """Set the logits of a row whose bit in a mask is 0 to -inf, on the device of the row."""
     shifts = torch.arange(_BITS, dtype=torch.int32, device=row.device)
     bits = torch.frombuffer(words, dtype=torch.int32).to(row.device)[:, None] >> shifts & 1
-    return bits.flatten()[: len(row)] == 0
+    row.masked_fill_(bits.flatten()[: len(row)] == 0, -torch.inf)

@@ -2,7 +2,6 @@
 
 import torch
 
-from sizeup_inference.engine.forward import Draw
 from sizeup_inference.engine.protocol import MIN_LOGPROB, Logprobs, SamplingParams
 
 _CANDIDATES = 1024
@@ -23,16 +22,11 @@ def argmax_rows(logits: torch.Tensor) -> torch.Tensor:
     return torch.where(largest.isfinite(), tokens, -1)
 
 
-def parameters(draw: Draw) -> tuple[float, float, float, float, float]:
-    """Return a row of the table of `draw_rows`."""
-    return draw.temperature, draw.top_k, draw.top_p, draw.min_p, draw.uniform
-
-
 def draw_rows(logits: torch.Tensor, table: torch.Tensor, *, filters: bool) -> torch.Tensor:
     """Draw a token for each row without waiting for the device, as `draw` does for one row.
 
-    Shapes: [rows, vocab_size] and `parameters` as float64[rows, 5] to int64[rows]. `filters`:
-    whether any row has top_k, top_p or min_p.
+    Shapes: [rows, vocab_size] and the numbers of a Draw by row, float64[rows, 5], to int64[rows].
+    `filters`: whether any row has top_k, top_p or min_p.
     """
     slices = [slice(i, i + _ROWS) for i in range(0, len(logits), _ROWS)]
     return torch.cat([_draw_slice(logits[s], table[s], filters=filters) for s in slices])
