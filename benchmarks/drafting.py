@@ -26,7 +26,7 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from shapes import SHAPES
-from sizeup_inference.engine.drafting.drafter import Drafter, Vocabularies
+from sizeup_inference.engine.drafting.drafter import Drafter
 from sizeup_inference.engine.drafting.load_draft import load_draft
 from sizeup_inference.engine.drafting.policy import DraftPolicy, Load
 from sizeup_inference.engine.forwards.attention import ATTENTION_NAME
@@ -210,11 +210,12 @@ def benches(
     loaded = load_draft(load_small, target, options)
     if loaded.drafter is None or loaded.forward is None:
         raise SystemExit(f"no drafting: {loaded.path.reason}")
-    sizes = Vocabularies(loaded.forward.config.vocab_size, target.config.vocab_size)
+    own, of_target = loaded.forward.config.vocab_size, target.config.vocab_size
+    always = Drafter(loaded.forward.forward, AlwaysDraft(), vocabulary=own, target=of_target)
     made = {
         "plain": Bench(target, None),
         "policy": Bench(target, loaded.drafter),
-        "always": Bench(target, Drafter(loaded.drafter.forward, sizes, AlwaysDraft())),
+        "always": Bench(target, always),
     }
     with ExitStack() as stack:
         for bench in made.values():

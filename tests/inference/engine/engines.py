@@ -17,7 +17,7 @@ from inference.engine.forwards.reference_device import ReferenceDevice
 from inference.engine.gated_runner import DEADLINE_SECONDS as DEADLINE_SECONDS
 from inference.engine.gated_runner import GatedRunner
 from inference.engine.parallel.reference_rank import find_reference, is_paged
-from sizeup_inference.engine.drafting.drafter import Drafter, Vocabularies
+from sizeup_inference.engine.drafting.drafter import Drafter
 from sizeup_inference.engine.drafting.policy import DraftPolicy, Load
 from sizeup_inference.engine.forward import ForwardPass
 from sizeup_inference.engine.forwards.attention import ATTENTION_NAME
@@ -169,9 +169,9 @@ def running_engine(
         drafter = None
         policy = AlwaysDraft(options.draft_tokens)
         if draft is not None:
-            vocabularies = Vocabularies(draft.config.vocab_size, model.config.vocab_size)
+            own, target = draft.config.vocab_size, model.config.vocab_size
             drafting = stack.enter_context(forward_pass(draft, options))
-            drafter = Drafter(drafting, vocabularies, policy)
+            drafter = Drafter(drafting, policy, vocabulary=own, target=target)
         harness = stack.enter_context(_running(forward, options, drafter))
         yield replace(harness, policy=policy)
 

@@ -11,8 +11,8 @@ import pytest
 
 from inference.engine.built_kernels import require_kernels
 from inference.engine.engines import DEADLINE_SECONDS, Recorder, request
-from sizeup_inference.engine import fast_path as engine_paths
 from sizeup_inference.engine.drafting.load_draft import LoadedDraft, fast_paths
+from sizeup_inference.engine.loading import make_paged
 from sizeup_inference.engine.loading.load_error import LoadError
 from sizeup_inference.engine.loading.make_paged import AHEAD
 from sizeup_inference.settings import Settings
@@ -95,10 +95,10 @@ def test_a_draft_model_that_is_not_faster_is_not_used(caplog: pytest.LogCaptureF
 
 
 def test_no_step_is_launched_ahead_of_drafts() -> None:
-    ahead = engine_paths.FastPath(AHEAD, enabled=True)
-    other = engine_paths.FastPath("other", enabled=True)
+    ahead = make_paged.FastPath(AHEAD, enabled=True)
+    other = make_paged.FastPath("other", enabled=True)
     target: Any = SimpleNamespace(fast_paths=(other, ahead))
-    path = engine_paths.FastPath("drafting", enabled=True)
+    path = make_paged.FastPath("drafting", enabled=True)
     drafter: Any = object()
     used = fast_paths(target, LoadedDraft(path, drafter))
     assert [(p.name, p.enabled) for p in used] == [

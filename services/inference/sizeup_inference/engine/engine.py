@@ -124,7 +124,7 @@ class Engine:
 
         A step that raises fails its own requests. Raises RuntimeError after several in a row.
         """
-        flight = self._take_ahead() or self._launch(self._schedule())
+        flight = self._ahead or self._launch(self._schedule())
         self._ahead = self._launch_ahead(flight)
         step = self._finish(flight)
         # A step that was launched ahead waits for the device first.
@@ -177,10 +177,6 @@ class Engine:
             return None
         step = self._scheduler.schedule_ahead(flight.step)
         return None if step is None else self._launch(step, flight.launched)
-
-    def _take_ahead(self) -> _Flight | None:
-        flight, self._ahead = self._ahead, None
-        return flight
 
     def _forget_dead_flight(self) -> None:
         """Drop the step launched ahead once all of its sequences have ended."""

@@ -5,7 +5,6 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 
@@ -30,16 +29,6 @@ from sizeup_inference.engine.scheduling.scheduler import Scheduler
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Cancel:
-    request_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Close:
-    pass
-
-
 class EngineThread:
     """An EngineClient: the engine on a separate thread, behind a bounded queue."""
 
@@ -57,7 +46,8 @@ class EngineThread:
         self._deliver = deliver
         self._engine = Engine(runner, scheduler, self._release_and_deliver, drafter)
         self._capacity = scheduler.config.max_num_seqs + max_waiting
-        self._inbox: queue.SimpleQueue[EngineRequest | _Cancel | _Close] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[EngineRequest | str | None] = queue.SimpleQueue()
+        """Requests, ids of requests to cancel, and None to close."""
         self._lock = threading.Lock()
         self._unfinished: dict[str, int] = {}
         """Request id -> choices without a terminal event. Guarded by the lock, like _dead."""
@@ -82,7 +72,7 @@ class EngineThread:
             self._inbox.put(request)
 
     def cancel(self, request_id: str) -> None:
-        self._inbox.put(_Cancel(request_id))
+        self._inbox.put(request_id)
 
     def stats(self) -> EngineStats:
         """Return the snapshot of the latest step or command."""
@@ -96,13 +86,13 @@ class EngineThread:
         return not self._unfinished and self._engine.is_empty
 
     def close(self, timeout_seconds: float) -> None:
-        self._inbox.put(_Close())
+        self._inbox.put(None)
         self._thread.join(timeout_seconds)
 
     def abandon(self, reason: str) -> None:
         """Fail all requests, also while a step is blocked for good; a step that returns is last."""
         self._die(f"the engine has stopped: {reason}")
-        self._inbox.put(_Close())
+        self._inbox.put(None)
 
     def _main(self, threads: int) -> None:
         # OpenMP keeps the number of threads per calling thread.
@@ -125,9 +115,9 @@ class EngineThread:
             match command:
                 case EngineRequest():
                     self._engine.add(command)
-                case _Cancel(request_id):
-                    self._engine.cancel(request_id)
-                case _Close():
+                case str():
+                    self._engine.cancel(command)
+                case None:
                     return False
 
     def _release_and_deliver(self, events: Sequence[EngineEvent]) -> None:

@@ -17,7 +17,7 @@ from inference.engine.engines import (
     running_engine,
 )
 from inference.small_model import VOCABULARY, small_config, small_model
-from sizeup_inference.engine.forward import Batch, Forwarded
+from sizeup_inference.engine.forward import Batch, Forwarded, ForwardPass
 from sizeup_inference.engine.protocol import Embedded, Finish, Pooling, Token
 
 torch.set_num_threads(1)
@@ -107,7 +107,7 @@ def test_constrained_requests_and_embeddings_are_computed_beside_drafts(
         assert harness.engine.stats().draft_accepted_tokens > 0
 
 
-class Watched:
+class Watched(ForwardPass):
     """A draft model's forward pass that counts its rows, and fails in some calls."""
 
     def __init__(

@@ -5,12 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from sizeup_inference.engine.drafting.policy import (
-    MAX_DRAFT_TOKENS,
-    DraftedStep,
-    DraftPolicy,
-    Load,
-)
+from sizeup_inference.engine.drafting.policy import MAX_DRAFT_TOKENS, DraftPolicy, Load
 
 ROWS_OF_A_PROMPT = 100
 CATCH_UP = 64
@@ -97,8 +92,8 @@ class Server:
         if not rows:
             self.missing += sequences
         exact = self.machine.plain(sequences) + self.machine.row * sequences * k
-        measured = DraftedStep(load, sequences * k, self._noisy(exact), sum(m for _, m in drafts))
-        self.policy.observe(measured)
+        measured, by_draft = self._noisy(exact), sum(m for _, m in drafts)
+        self.policy.observe(load, sequences * k, measured, by_draft)
         return sequences + sum(accepted), exact + sum(e for e, _ in drafts)
 
     def _draft(self, rows: int) -> tuple[float, float]:
@@ -173,7 +168,7 @@ def test_what_the_draft_model_lacks_is_part_of_the_cost_of_a_trial() -> None:
 def test_a_plain_step_is_measured_before_the_first_draft_of_decoding_sequences() -> None:
     policy = DraftPolicy()
     assert policy.tokens(decoding(2)) == 0
-    policy.observe(DraftedStep(decoding(2), 0, 0.1, 0.0))
+    policy.observe(decoding(2), 0, 0.1, 0.0)
     assert policy.tokens(decoding(2)) > 0
 
 
@@ -183,7 +178,7 @@ def test_it_follows_the_first_prompts() -> None:
 
 def test_nothing_is_drafted_without_a_sequence_that_can_be() -> None:
     policy = DraftPolicy()
-    policy.observe(DraftedStep(decoding(2), 0, 0.1, 0.0))
+    policy.observe(decoding(2), 0, 0.1, 0.0)
     assert policy.tokens(replace(decoding(2), draftable=0)) == 0
 
 

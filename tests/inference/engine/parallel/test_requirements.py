@@ -9,8 +9,11 @@ from sizeup_inference.engine.loading.load_error import LoadError
 from sizeup_inference.engine.loading.make_forward import ForwardOptions
 from sizeup_inference.engine.loading.memory import PoolOptions
 from sizeup_inference.engine.loading.weights import LoadOptions
-from sizeup_inference.engine.parallel.load_parallel import load_parallel
-from sizeup_inference.engine.parallel.requirements import check_divisible, choose_device_type
+from sizeup_inference.engine.parallel.load_parallel import (
+    check_divisible,
+    choose_device_type,
+    load_parallel,
+)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from inference.engine.engines import request
 from inference.engine.scheduling.simulation import PAGE_SIZE
 from sizeup_inference.engine.scheduling.page_allocator import PageAllocator
-from sizeup_inference.engine.scheduling.prefill_budget import PrefillBudget, StepTime
+from sizeup_inference.engine.scheduling.prefill_budget import PrefillBudget
 from sizeup_inference.engine.scheduling.scheduler import Scheduler, SchedulerConfig, Step
 from sizeup_inference.engine.scheduling.sequence import SequenceState
 
@@ -125,21 +125,21 @@ def test_a_prompt_keeps_most_of_its_throughput(name: str) -> None:
 def test_nothing_is_held_back_where_nothing_decodes() -> None:
     budget = PrefillBudget(BUDGET)
     assert budget.tokens(0, 0) == BUDGET
-    budget.observe(StepTime(0, BUDGET, BUDGET**2 / 2, 100.0))
+    budget.observe(0, BUDGET, BUDGET**2 / 2, 100.0)
     assert budget.tokens(0, 10_000) == BUDGET
 
 
 def test_a_step_of_decodes_is_measured_first_and_again() -> None:
     budget = PrefillBudget(BUDGET)
     assert budget.tokens(3, 0) == BUDGET - 3
-    budget.observe(StepTime(0, 100, 5000, 0.1))
+    budget.observe(0, 100, 5000, 0.1)
     assert budget.tokens(3, 0) == 0
-    budget.observe(StepTime(3, 0, 0, 0.1))
+    budget.observe(3, 0, 0, 0.1)
     granted = []
     for _ in range(100):
         tokens = budget.tokens(3, 0)
         granted.append(tokens)
-        budget.observe(StepTime(3, tokens, tokens**2 / 2, 0.1 + 0.001 * tokens))
+        budget.observe(3, tokens, tokens**2 / 2, 0.1 + 0.001 * tokens)
     assert 0 < granted.count(0) <= 4
     assert max(granted[50:]) in range(140, 155)  # 1.5 * 0.1 s / 0.001 s
 
@@ -147,11 +147,11 @@ def test_a_step_of_decodes_is_measured_first_and_again() -> None:
 @pytest.mark.parametrize("seconds_per_token", [1e-9, 10.0])
 def test_the_budget_stays_within_its_bounds(seconds_per_token: float) -> None:
     budget = PrefillBudget(BUDGET)
-    budget.observe(StepTime(5, 0, 0, 0.1))
+    budget.observe(5, 0, 0, 0.1)
     for _ in range(20):
         tokens = budget.tokens(5, 100)
         assert 4 <= tokens <= BUDGET - 5
-        budget.observe(StepTime(5, tokens, 100.0 * tokens, 0.1 + seconds_per_token * tokens))
+        budget.observe(5, tokens, 100.0 * tokens, 0.1 + seconds_per_token * tokens)
     assert tokens == (4 if seconds_per_token > 1 else BUDGET - 5)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from sizeup_inference.engine.drafting.policy import DraftedStep, DraftPolicy, Load
+from sizeup_inference.engine.drafting.policy import DraftPolicy, Load
 from sizeup_inference.engine.forward import Batch, Forwarded, ForwardPass
 from sizeup_inference.engine.kv_pool import Span
 from sizeup_inference.engine.sampling.sampler import is_argmax, sample
@@ -27,14 +27,6 @@ of a draft model of a tenth of the size take as long as 6 of the large one."""
 
 Reserve = Callable[[Step, int], dict[SequenceState, int]]
 """Scheduler.reserve_drafts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Vocabularies:
-    """Sizes of the models' vocabularies, whose common tokens are the same; both may be padded."""
-
-    draft: int
-    target: int
 
 
 @dataclass(slots=True)
@@ -52,12 +44,16 @@ class Drafter:
     """Proposes tokens for steps. Used by the compute thread only."""
 
     def __init__(
-        self, forward: ForwardPass, vocabularies: Vocabularies, policy: DraftPolicy | None = None
+        self, forward: ForwardPass, policy: DraftPolicy, *, vocabulary: int, target: int
     ) -> None:
-        """`forward` has a KV pool with the pages of the large model's."""
+        """`forward` has a KV pool with the pages of the large model's.
+
+        `vocabulary` is the size of the draft model's, `target` of the large model's. Their common
+        tokens are the same; both may be padded.
+        """
         self.forward = forward
-        self._vocabularies = vocabularies
-        self._policy = policy or DraftPolicy()
+        self._policy = policy
+        self._vocabulary, self._target = vocabulary, target
         self._page_size = forward.pool.layout.page_size
         self._contents = [-1] * forward.pool.layout.pages
         """By page, the id of the content that was drafted in it (SequenceState.page_ids)."""
@@ -110,8 +106,7 @@ class Drafter:
             drafted += len(proposal.tokens)
         self.num_tokens += drafted
         if not self.is_broken:
-            rest = seconds - self._seconds
-            self._policy.observe(DraftedStep(self._load, drafted, rest, self._seconds))
+            self._policy.observe(self._load, drafted, seconds - self._seconds, self._seconds)
 
     def _measure(self, step: Step, unfinished: int) -> Load:
         draftable = [c for c in step.chunks if c.sequence.is_draftable]
@@ -164,7 +159,7 @@ class Drafter:
             self._remember(sequence)
             end = min(chunk.end, sequence.num_drafted + left)
             ids = sequence.token_ids[sequence.num_drafted : end]
-            if max(ids) >= self._vocabularies.draft:
+            if max(ids) >= self._vocabulary:
                 sequence.is_draftable = False
                 continue
             left -= len(ids)
@@ -189,13 +184,13 @@ class Drafter:
         result = self.forward.run(batch)
         tokens = self._tokens(result, batch, [p.sequence for p in proposals], ahead)
         self._policy.observe_draft(len(batch.ids), time.monotonic() - started)
-        return [t if t is not None and 0 <= t < self._vocabularies.target else None for t in tokens]
+        return [t if t is not None and 0 <= t < self._target else None for t in tokens]
 
     def _tokens(
         self, result: Forwarded, batch: Batch, sequences: Sequence[SequenceState], ahead: int
     ) -> Sequence[int | None]:
         wanting = [s for s, w in zip(sequences, batch.wants_logits, strict=True) if w]
-        logits = result.logits[:, : self._vocabularies.target]
+        logits = result.logits[:, : self._target]
         drawn = dict(zip(wanting, sample(logits, wanting, ahead=ahead), strict=True))
         sampled = {s: None if token is None else token.token_id for s, token in drawn.items()}
         pairs = zip(sequences, result.best, strict=True)

@@ -7,16 +7,15 @@ from dataclasses import dataclass, replace
 import torch
 from transformers import PreTrainedModel
 
-from sizeup_inference.engine.drafting.drafter import Drafter, Vocabularies
+from sizeup_inference.engine.drafting.drafter import Drafter
 from sizeup_inference.engine.drafting.policy import DraftPolicy
-from sizeup_inference.engine.fast_path import FastPath
 from sizeup_inference.engine.forward import Batch, ForwardPass
 from sizeup_inference.engine.forwards.device import Device
 from sizeup_inference.engine.kernels.decoder import PAGE_SIZE as COMPILED_PAGE_SIZE
 from sizeup_inference.engine.kernels.decoder import CompiledDecoder
 from sizeup_inference.engine.kv_pool import PoolLayout, Span
 from sizeup_inference.engine.loading.make_forward import ForwardOptions, LoadedForward, make_forward
-from sizeup_inference.engine.loading.make_paged import AHEAD, find_cuda
+from sizeup_inference.engine.loading.make_paged import AHEAD, FastPath, find_cuda
 from sizeup_inference.engine.loading.memory import DraftMemory
 from sizeup_inference.engine.loading.model_shape import head_dim
 from sizeup_inference.engine.loading.weights import LoadOptions, read_text_config, weight_bytes
@@ -74,10 +73,10 @@ def load_draft(
             draft.forward.close()
         reason = f"a step takes {_ms(draft_seconds)}, and one of the model {_ms(seconds)}"
         return LoadedDraft(FastPath(_NAME, enabled=False, reason=reason))
-    vocabularies = Vocabularies(draft.config.vocab_size, target.config.vocab_size)
     policy = DraftPolicy()
     policy.observe_draft(1, draft_seconds)
-    drafter = Drafter(draft.forward, vocabularies, policy)
+    own, target_size = draft.config.vocab_size, target.config.vocab_size
+    drafter = Drafter(draft.forward, policy, vocabulary=own, target=target_size)
     return LoadedDraft(FastPath(_NAME, enabled=True), drafter, draft)
 
 

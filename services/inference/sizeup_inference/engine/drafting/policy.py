@@ -68,19 +68,6 @@ class Load:
         return replace(self, sequences=count, draftable=draftable, decodes=count)
 
 
-@dataclass(frozen=True, slots=True)
-class DraftedStep:
-    """A finished step."""
-
-    load: Load
-    draft_tokens: int
-    """Over all sequences."""
-    seconds: float
-    """Of the large model and of sampling."""
-    draft_seconds: float
-    """Of the draft model."""
-
-
 @dataclass(slots=True)
 class _Average:
     """A moving average, of equal weights at first."""
@@ -144,28 +131,30 @@ class DraftPolicy:
         self._tried = keep * self._tried + tried
         self._accepted = keep * self._accepted + accepted
 
-    def observe(self, step: DraftedStep) -> None:
-        """Learn from the duration of a step that succeeded."""
-        if not step.load.is_measured:
+    def observe(self, load: Load, draft_tokens: int, seconds: float, draft_seconds: float) -> None:
+        """Learn from a step that succeeded, with its draft tokens over all sequences.
+
+        `seconds` are those of the large model and of sampling, `draft_seconds` of the draft model.
+        """
+        if not load.is_measured:
             return
-        bucket = step.load.sequences.bit_length()
-        if not (step.draft_tokens or step.draft_seconds):
+        bucket = load.sequences.bit_length()
+        if not (draft_tokens or draft_seconds):
             self._drafted_steps = 0
-            self._credit += _TRIAL_SHARE * step.seconds
-            average = self._plain.setdefault(bucket, _Average(step.seconds))
-            average.add(min(step.seconds, _LONGEST * average.value))
+            self._credit += _TRIAL_SHARE * seconds
+            average = self._plain.setdefault(bucket, _Average(seconds))
+            average.add(min(seconds, _LONGEST * average.value))
             return
         plain = self._plain.get(bucket)
         if plain is None:
             return
         if self._is_trial:
-            self._credit -= max(0.0, step.seconds + step.draft_seconds - plain.value)
-        if step.draft_tokens:
+            self._credit -= max(0.0, seconds + draft_seconds - plain.value)
+        if draft_tokens:
             self._drafted_steps += 1
             row = self._row.setdefault(bucket, _Average())
-            expected = plain.value + max(0.0, row.value) * step.draft_tokens
-            seconds = min(step.seconds, _LONGEST * expected)
-            row.add((seconds - plain.value) / step.draft_tokens)
+            expected = plain.value + max(0.0, row.value) * draft_tokens
+            row.add((min(seconds, _LONGEST * expected) - plain.value) / draft_tokens)
 
     def _rate(self, load: Load, plain: float, k: int) -> float:
         """Return the predicted tokens a second."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from transformers import PretrainedConfig, PreTrainedModel
 
-from sizeup_inference.engine.fast_path import FastPath
 from sizeup_inference.engine.forward import ForwardPass
 from sizeup_inference.engine.forwards.paged_forward import PagedForward
 from sizeup_inference.engine.forwards.transformers_forward import TransformersForward
@@ -20,6 +19,7 @@ from sizeup_inference.engine.kernels.quantize import Quantizer
 from sizeup_inference.engine.kv_pool import KVPool
 from sizeup_inference.engine.loading.load_error import LoadError
 from sizeup_inference.engine.loading.make_paged import (
+    FastPath,
     FindDevice,
     find_cuda,
     make_paged,

@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from transformers import PreTrainedModel
 
-from sizeup_inference.engine.fast_path import FastPath
 from sizeup_inference.engine.forward import ForwardPass
 from sizeup_inference.engine.forwards.cuda import CudaDevice
 from sizeup_inference.engine.forwards.device import Device
@@ -30,6 +30,16 @@ _LARGEST_HEAD, _HEAD_UNIT = 256, 8
 
 FindDevice = Callable[[PreTrainedModel], Device | str]
 """Returns the device of a model's paged forward pass, or why there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class FastPath:
+    """Whether a faster way computes the steps of a loaded model; results are the same without."""
+
+    name: str
+    enabled: bool
+    reason: str = ""
+    """Why it is not enabled."""
 
 
 def find_cuda(model: PreTrainedModel) -> Device | str:

@@ -7,6 +7,7 @@ from transformers import PreTrainedModel
 
 from sizeup_inference.engine.loading.load_error import LoadError
 from sizeup_inference.engine.loading.model_shape import layers_of
+from sizeup_inference.engine.loading.rounding import error
 from sizeup_inference.engine.quantization.formats import (
     Format,
     QuantizedWeight,
@@ -64,11 +65,9 @@ def _quantized_linear(
 
 def _check(weight: torch.Tensor, quantized: QuantizedWeight) -> None:
     """Compare a weight with its quantized form, which the trial of the forward pass cannot."""
-    weight = weight.detach().float()
-    error = (dequantize(quantized, torch.float32) - weight).norm()
-    difference = error / weight.norm().clamp(min=1e-30)
+    difference = error(dequantize(quantized, torch.float32), weight.detach().float())
     if not difference <= _TOLERANCE:  # nor NaN
-        raise LoadError(f"{quantized.format} weights are wrong by {float(difference):.0%}")
+        raise LoadError(f"{quantized.format} weights are wrong by {difference:.0%}")
 
 
 def _quantize_head(model: PreTrainedModel, dtype: torch.dtype, quantize: Quantize) -> int:

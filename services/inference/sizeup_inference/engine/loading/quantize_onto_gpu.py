@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from sizeup_inference.engine.loading.load_error import LoadError
 from sizeup_inference.engine.loading.model_shape import layers_of
 from sizeup_inference.engine.loading.quantize_model import HEAD_FORMAT
+from sizeup_inference.engine.loading.rounding import error
 from sizeup_inference.engine.quantization.formats import GROUP, Format
 
 _TOLERANCE = {Format.INT8: 0.03, Format.INT4: 0.25}
@@ -63,9 +64,9 @@ def _quantize(torchao: Any, module: torch.nn.Module, form: Format, device: torch
     check = None if first is None else _expect_product(first)
     torchao.quantize_(module, _config(torchao, form), _is_linear)
     if first is not None and check is not None:
-        error = check(first)
-        if not error <= _TOLERANCE[form]:  # nor NaN
-            raise LoadError(f"a product of {form} weights on {device} is wrong by {error:.0%}")
+        difference = check(first)
+        if not difference <= _TOLERANCE[form]:  # nor NaN
+            raise LoadError(f"a product of {form} weights on {device} is wrong by {difference:.0%}")
 
 
 def _config(torchao: Any, form: Format) -> Any:
@@ -89,13 +90,7 @@ def _expect_product(linear: torch.nn.Linear) -> Callable[[torch.nn.Linear], floa
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(_TRIAL_ROWS, linear.in_features, generator=generator).to(weight)
     expected = linear(x).float()
-
-    @torch.inference_mode()
-    def error(quantized: torch.nn.Linear) -> float:
-        difference = quantized(x).float() - expected
-        return float(difference.norm() / expected.norm().clamp(min=1e-30))
-
-    return error
+    return torch.inference_mode()(lambda quantized: error(quantized(x).float(), expected))
 
 
 def _untie(model: PreTrainedModel) -> None:

@@ -38,18 +38,6 @@ _LONGEST = 1.5
 """Times the average, as which a longer decode step counts: it was interrupted by something else."""
 
 
-@dataclass(frozen=True, slots=True)
-class StepTime:
-    """A finished step."""
-
-    decodes: int
-    """Sequences with one token."""
-    prefill_tokens: int
-    pairs: float
-    """Keys over all prefill tokens."""
-    seconds: float
-
-
 @dataclass(slots=True)
 class PrefillBudget:
     """The model of a step's duration."""
@@ -84,18 +72,17 @@ class PrefillBudget:
         fitting = 2 * extra / denominator if denominator else known
         return min(max(_MINIMUM, int(min(fitting, known))), self.maximum - decodes)
 
-    def observe(self, step: StepTime) -> None:
-        """Learn from a step that succeeded."""
-        if not step.prefill_tokens:
+    def observe(self, decodes: int, prefill_tokens: int, pairs: float, seconds: float) -> None:
+        """Learn from a step that succeeded; `decodes` are its sequences with one token."""
+        if not prefill_tokens:
             self._mixed_steps = 0
-            self._observe_decode(step.decodes, step.seconds)
+            self._observe_decode(decodes, seconds)
             return
         self._mixed_steps += 1
-        self._largest = max(self._largest, step.prefill_tokens)
-        alone = self._decode(step.decodes) or 0.0
-        features = (float(step.prefill_tokens), step.pairs)
+        self._largest = max(self._largest, prefill_tokens)
+        alone = self._decode(decodes) or 0.0
+        features = (float(prefill_tokens), pairs)
         predicted = alone + self._prefill.predict(features)
-        seconds = step.seconds
         if self._prefill.count:
             seconds = min(seconds, _OUTLIER * predicted)
         self._prefill.add(features, max(0.0, seconds - alone))

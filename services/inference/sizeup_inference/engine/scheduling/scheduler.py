@@ -9,11 +9,11 @@ every other step at least, and preemption takes the youngest sequence, so the ol
 finishes.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from sizeup_inference.engine.scheduling.page_allocator import PageAllocator
-from sizeup_inference.engine.scheduling.prefill_budget import PrefillBudget, StepTime
+from sizeup_inference.engine.scheduling.prefill_budget import PrefillBudget
 from sizeup_inference.engine.scheduling.prefix_cache import Match, PrefixCache
 from sizeup_inference.engine.scheduling.sequence import SequenceState
 from sizeup_inference.engine.scheduling.waiting_queue import OUTPUT_WEIGHT, WaitingQueue
@@ -103,12 +103,6 @@ class Step:
     """Sequences that left the waiting queue for the first time."""
 
 
-@dataclass(slots=True)
-class _Draft:
-    chunks: list[Chunk] = field(default_factory=list)
-    admitted: list[SequenceState] = field(default_factory=list)
-
-
 class Scheduler:
     """The waiting and the running sequences, and what each step computes."""
 
@@ -165,12 +159,11 @@ class Scheduler:
 
     def schedule(self) -> Step:
         """Compose the next step. The caller runs it and then calls commit."""
-        draft = _Draft()
         self._release_draft_pages()
-        self._schedule_decodes(draft)
-        self._admit(draft, self._budget(draft))
-        self._schedule_prefills(draft, self._budget(draft))
-        return Step(tuple(draft.chunks), tuple(draft.admitted))
+        decodes = self._schedule_decodes()
+        admitted = self._admit(self._budget(len(decodes)))
+        prefills = self._schedule_prefills(decodes, self._budget(len(decodes)))
+        return Step((*decodes, *prefills), tuple(admitted))
 
     def schedule_ahead(self, step: Step) -> Step | None:
         """Compose the decodes after a step that still runs, so that its tokens are not known.
@@ -239,25 +232,25 @@ class Scheduler:
         """Learn from the duration of a step that succeeded."""
         prefills = [chunk for chunk in step.chunks if chunk.length > 1]
         self._prefill_budget.observe(
-            StepTime(
-                decodes=len(step.chunks) - len(prefills),
-                prefill_tokens=sum(chunk.length for chunk in prefills),
-                pairs=sum(chunk.pairs for chunk in prefills),
-                seconds=seconds,
-            )
+            decodes=len(step.chunks) - len(prefills),
+            prefill_tokens=sum(chunk.length for chunk in prefills),
+            pairs=sum(chunk.pairs for chunk in prefills),
+            seconds=seconds,
         )
 
-    def _budget(self, draft: _Draft) -> int:
+    def _budget(self, decodes: int) -> int:
         """Return the tokens of prefill beside a step's decodes."""
         positions = [s.num_computed for s in self.running if s.num_pending > 1]
         position = sum(positions) / len(positions) if positions else 0.0
-        return self._prefill_budget.tokens(len(draft.chunks), position)
+        return self._prefill_budget.tokens(decodes, position)
 
-    def _schedule_decodes(self, draft: _Draft) -> None:
+    def _schedule_decodes(self) -> list[Chunk]:
+        chunks = []
         for sequence in tuple(self.running):
             # An older sequence may have preempted this one in the same step.
             if sequence.num_pending == 1 and sequence.block_table and self._grow(sequence):
-                draft.chunks.append(Chunk(sequence, sequence.num_computed, 1))
+                chunks.append(Chunk(sequence, sequence.num_computed, 1))
+        return chunks
 
     def _grow(self, sequence: SequenceState) -> bool:
         """Allocate pages for a sequence's tokens, preempting the youngest sequences if necessary.
@@ -279,7 +272,9 @@ class Scheduler:
         self.waiting.resume(victim)
         self.num_preemptions += 1
 
-    def _admit(self, draft: _Draft, budget: int) -> None:
+    def _admit(self, budget: int) -> list[SequenceState]:
+        """Start waiting sequences; return those that left the queue for the first time."""
+        admitted: list[SequenceState] = []
         prefilling = [s for s in self.running if s.num_pending > 1]
         needed = sum(self._chunk_need(s) for s in prefilling)
         partial = len(prefilling)
@@ -287,7 +282,7 @@ class Scheduler:
         for sequence in self.waiting:
             full = partial >= _MAX_PARTIAL_PREFILLS and needed >= budget
             if full or len(self.running) == self.config.max_num_seqs:
-                return
+                break
             if sequence.lead is not None and sequence.lead.continues:
                 continue
             match = self.prefix_cache.match(sequence)
@@ -295,13 +290,14 @@ class Scheduler:
             if sequence.lead is not None:
                 continue
             if not self._start(sequence, match):
-                return
+                break
             computing |= self.prefix_cache.computing([sequence])
             partial += 1
             needed += self._chunk_need(sequence)
             if not sequence.num_preemptions:
                 self.prefix_cache.count(sequence)
-                draft.admitted.append(sequence)
+                admitted.append(sequence)
+        return admitted
 
     def _start(self, sequence: SequenceState, match: Match) -> bool:
         """Move a sequence from waiting to running if its pages can be allocated.
@@ -319,13 +315,13 @@ class Scheduler:
         sequence.num_computed = len(match.ids) * self.config.page_size
         return True
 
-    def _schedule_prefills(self, draft: _Draft, budget: int) -> None:
-        decoding = {id(chunk.sequence) for chunk in draft.chunks}
-        pending = [s for s in self.running if id(s) not in decoding]
+    def _schedule_prefills(self, decodes: Iterable[Chunk], budget: int) -> Iterator[Chunk]:
+        decoding = {chunk.sequence for chunk in decodes}
+        pending = [s for s in self.running if s not in decoding]
         needs = [self._chunk_need(s) for s in pending]
         for sequence, length in zip(pending, fair_shares(budget, needs), strict=True):
             if length:
-                draft.chunks.append(Chunk(sequence, sequence.num_computed, length))
+                yield Chunk(sequence, sequence.num_computed, length)
 
     def _chunk_need(self, sequence: SequenceState) -> int:
         threshold = self.config.long_prefill_token_threshold

@@ -60,11 +60,8 @@ class WaitingQueue(Generic[T]):
 
     def take(self, item: T) -> None:
         """Remove an item, which leaves the queue to run, and charge its prompt."""
-        if item in self._resumed:
-            self._resumed.remove(item)
-            return
-        client = self._client(item)
-        self.charge(client, self._cost(item))
+        if item not in self._resumed:
+            self.charge(self._client(item), self._cost(item))
         self.remove(item)
 
     def remove(self, item: T) -> None:
