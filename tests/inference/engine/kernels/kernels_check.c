@@ -18,12 +18,10 @@
 typedef struct Decoder Decoder;
 void *sizeup_allocate(int64_t bytes);
 void sizeup_free(void *memory);
-void sizeup_pack(Pool *pool, int64_t dtype, const void *source, int64_t columns, int64_t depth,
-                 void *target, int64_t panel_step);
+void sizeup_pack(Pool *pool, int64_t format, const void *values, const void *scales,
+                 int64_t columns, int64_t depth, void *target, int64_t panel_step);
 void sizeup_quantize(Pool *pool, int64_t dtype, int64_t format, const void *source, int64_t rows,
                      int64_t depth, void *values, void *scales);
-void sizeup_pack_quantized(Pool *pool, int64_t format, const void *values, const void *scales,
-                           int64_t columns, int64_t depth, void *target, int64_t panel_step);
 Decoder *sizeup_decoder_create(Pool *pool, const Model *model);
 void sizeup_decoder_destroy(Decoder *decoder);
 int64_t sizeup_decoder_run(Decoder *decoder, const Step *step);
@@ -121,7 +119,7 @@ static void check_product(Pool *pool, Matmul matmul, int64_t dtype, int64_t rows
     for (int64_t j = 0; j < blocks; j++) {
         source[j] = draw_array(dtype, columns * depth);
         packed[j] = sizeup_allocate((int64_t)panel_bytes * panels);
-        sizeup_pack(pool, dtype, source[j], columns, depth, packed[j], 1);
+        sizeup_pack(pool, dtype, source[j], NULL, columns, depth, packed[j], 1);
         for (int64_t p = 0; p < panels; p++)
             weights[p * blocks + j] = (char *)packed[j] + (size_t)p * panel_bytes;
     }
@@ -175,7 +173,7 @@ static void *pack_quantized(Pool *pool, int64_t dtype, int64_t format, const voi
     void *values = malloc((size_t)(columns * depth * bits / 8));
     void *scales = malloc((size_t)(columns * depth / GROUP * 2));
     sizeup_quantize(pool, dtype, format, source, columns, depth, values, scales);
-    sizeup_pack_quantized(pool, format, values, scales, columns, depth, packed, 1);
+    sizeup_pack(pool, format, values, scales, columns, depth, packed, 1);
     free(values), free(scales);
     return packed;
 }
@@ -276,7 +274,7 @@ static void claim(void *context, int64_t index, int64_t thread)
 static void check_threads(int64_t threads)
 {
     enum { MOST = 300, JOBS = 600 };
-    Pool *pool = pool_create(threads);
+    Pool *pool = sizeup_pool_create(threads);
     CHECK(pool_threads(pool) == threads, "%ld threads", (long)pool_threads(pool));
     atomic_store(&pool->ranges[0].ticket, (uint64_t)(UINT32_MAX - 2 * BEFORE_WRAP + 1) << 32);
     Claims claims = {calloc(MOST, sizeof(atomic_int)), calloc(MOST, sizeof(int64_t))};
@@ -291,7 +289,7 @@ static void check_threads(int64_t threads)
                   "task %ld ran %ld times, not %ld", (long)i, (long)claims.plain[i],
                   (long)expected[i]);
     }
-    pool_destroy(pool);
+    sizeup_pool_destroy(pool);
     free(claims.claims), free(claims.plain);
 }
 
@@ -325,7 +323,7 @@ static const void *draw_packed(Subject *s, int64_t format, int64_t columns, int6
     if (format > BFLOAT16)
         pack_quantized(s->threads, dtype, format, source, columns, depth, packed);
     else
-        sizeup_pack(s->threads, dtype, source, columns, depth, packed, 1);
+        sizeup_pack(s->threads, dtype, source, NULL, columns, depth, packed, 1);
     free(source);
     return packed;
 }
@@ -357,7 +355,7 @@ static void create(Subject *s, int64_t dtype, int64_t format, int64_t level, int
 {
     state = 42;
     s->count = 0;
-    s->threads = pool_create(threads);
+    s->threads = sizeup_pool_create(threads);
     s->model = (Model){.dtype = dtype, .level = level, .hidden = 64, .intermediate = 96};
     Model *m = &s->model;
     m->format = format, m->head_format = format == INT4 ? INT8 : format;
@@ -380,7 +378,7 @@ static void create(Subject *s, int64_t dtype, int64_t format, int64_t level, int
 static void destroy(Subject *s)
 {
     sizeup_decoder_destroy(s->decoder);
-    pool_destroy(s->threads);
+    sizeup_pool_destroy(s->threads);
     while (s->count)
         free(s->owned[--s->count]);
 }
@@ -497,25 +495,19 @@ static void check_steps(int64_t dtype, int64_t format, int64_t level, int tied)
 
 static void check_all_products(int64_t level)
 {
-    Pool *pool = pool_create(3);
-    check_products(pool, select_vectors(), level);
-    check_quantized_products(pool, select_vectors(), level);
-#if defined(__x86_64__)
-    if (level == PORTABLE) {
-        check_products(pool, &vectors_baseline, level);
-        check_quantized_products(pool, &vectors_baseline, level);
-        if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-            check_products(pool, &vectors_avx2, level);
-            check_quantized_products(pool, &vectors_avx2, level);
-        }
+    Pool *pool = sizeup_pool_create(3);
+    /* Special instructions do not depend on the others. */
+    const int64_t sets = sizeup_instruction_sets();
+    for (int64_t set = level == PORTABLE ? 0 : sets - 1; set < sets; set++) {
+        check_products(pool, vectors_of(set), level);
+        check_quantized_products(pool, vectors_of(set), level);
     }
-#endif
-    pool_destroy(pool);
+    sizeup_pool_destroy(pool);
 }
 
 int main(int argc, char **argv)
 {
-    const int64_t best = processor_level(), level = argc > 1 ? atoi(argv[1]) : best;
+    const int64_t best = sizeup_processor_level(), level = argc > 1 ? atoi(argv[1]) : best;
     CHECK(level <= best, "this processor has no level %ld", (long)level);
     if (!RACES_ONLY)
         check_all_products(level);

@@ -37,7 +37,7 @@ def test_only_allowed_logits_stay(size: int, compiled: bool) -> None:
         assert logits[row, index].equal(before[row, index])
 
 
-@pytest.mark.parametrize("instructions", range(KERNELS.instruction_sets if KERNELS else 0))
+@pytest.mark.parametrize("instructions", range(KERNELS.instructions + 1 if KERNELS else 0))
 def test_every_instruction_set_masks_alike(instructions: int) -> None:
     assert KERNELS is not None
     kernels = type(KERNELS)(KERNELS.library, instructions)

@@ -153,18 +153,15 @@ class CompiledDecoder(ForwardPass):
         return start
 
     def _pack_matrix(self, linear: Linear, dtype: torch.dtype, target: int, step: int) -> None:
-        shape = linear.out_features, linear.in_features
+        scales = None
         if isinstance(linear, QuantizedLinear):
-            addresses = linear.values.data_ptr(), linear.scales.data_ptr()
-            code = FORMATS[linear.format]
-            self._library.sizeup_pack_quantized(
-                self._threads, code, *addresses, *shape, target, step
-            )
+            values, scales = linear.values, linear.scales.data_ptr()
         else:
-            weight = linear.weight.detach().contiguous()
-            self._library.sizeup_pack(
-                self._threads, DTYPES[dtype], weight.data_ptr(), *shape, target, step
-            )
+            values = linear.weight.detach().contiguous()
+        code, shape = _code(format_of(linear), dtype), (linear.out_features, linear.in_features)
+        self._library.sizeup_pack(
+            self._threads, code, values.data_ptr(), scales, *shape, target, step
+        )
 
     def _panel_bytes(self, linear: Linear, dtype: torch.dtype) -> int:
         code = _code(format_of(linear), dtype)

@@ -18,13 +18,7 @@ class SamplingKernels:
 
     library: ctypes.CDLL
     instructions: int
-    """Index of an instruction set; the last of `instruction_sets` is the fastest."""
-
-    @property
-    def instruction_sets(self) -> int:
-        """The number of instruction sets that this processor supports."""
-        count: int = self.library.sizeup_sampling_instruction_sets()
-        return count
+    """Index of one of the processor's instruction sets; the last is the fastest."""
 
     def penalize_repetition(
         self, address: int, size: int, ids: "array[int]", penalty: float
@@ -83,4 +77,4 @@ def load_sampling(library: Path = LIBRARY) -> SamplingKernels | None:
     """Return the compiled functions, or None where they were not built or cannot be loaded."""
     if (loaded := load_library(library)) is None:
         return None
-    return SamplingKernels(loaded, loaded.sizeup_sampling_instruction_sets() - 1)
+    return SamplingKernels(loaded, loaded.sizeup_instruction_sets() - 1)

@@ -6,10 +6,6 @@
 /* Keys whose scores are kept at once, and query rows of a task: the scores stay in the L2 cache. */
 enum { KEYS = 512, ROWS = 64 };
 
-#define MIN(a, b)         ((a) < (b) ? (a) : (b))
-#define MAX(a, b)         ((a) > (b) ? (a) : (b))
-#define ROUND_UP(n, unit) (((n) + (unit) - 1) / (unit) * (unit))
-
 void store_row(const Heads *heads, void *target, const float *source, int64_t count)
 {
     if (heads->dtype == BFLOAT16)
@@ -84,14 +80,6 @@ typedef struct {
     float *top, *total;  /* [rows] */
     const void **key_panels, **value_panels;
 } Scratch;
-
-/* `next` is an address, or an offset where only the size is of interest. */
-static void *take(uintptr_t *next, int64_t bytes)
-{
-    const uintptr_t taken = *next;
-    *next += (uintptr_t)ROUND_UP(bytes, 64);
-    return (void *)taken;
-}
 
 static Scratch lay_out(const Heads *heads, uintptr_t *next)
 {

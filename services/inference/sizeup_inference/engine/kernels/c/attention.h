@@ -19,6 +19,14 @@ typedef struct {
     const Vectors *vectors;
 } Heads;
 
+/* Take cache lines from `next` on: an address, or an offset where only the size is of interest. */
+static inline void *take(uintptr_t *next, int64_t bytes)
+{
+    const uintptr_t taken = *next;
+    *next += (uintptr_t)((bytes + 63) / 64 * 64);
+    return (void *)taken;
+}
+
 /* Store float32 in the dtype of the pool. */
 void store_row(const Heads *heads, void *target, const float *source, int64_t count);
 

@@ -20,10 +20,6 @@ enum { TASK_PANELS = 4, TASK_ROWS = 128, TASK_COLUMNS = TASK_PANELS * PANEL };
 /* Rows below which norms and rotations are cheaper on one thread than shared out. */
 enum { FEW_ROWS = 4 };
 
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
-#define PANELS(n) (((n) + PANEL - 1) / PANEL)
-
 typedef struct {
     float value;
     int32_t token; /* -1: a logit is NaN or Inf */
@@ -80,14 +76,6 @@ void sizeup_trim(void)
 #endif
 }
 
-/* `next` is an address, or an offset where only the size is of interest. */
-static void *take(uintptr_t *next, size_t bytes)
-{
-    const uintptr_t taken = *next;
-    *next += (bytes + 63) / 64 * 64;
-    return (void *)taken;
-}
-
 /* Bytes in which a thread unpacks quantized weights. */
 static int64_t unpacked_bytes(const Decoder *d)
 {
@@ -98,21 +86,20 @@ static int64_t unpacked_bytes(const Decoder *d)
 static void lay_out(Decoder *d, int64_t rows, uintptr_t *next)
 {
     const Model *m = &d->model;
-    const size_t n = (size_t)rows, threads = (size_t)pool_threads(d->pool);
-    const size_t size = (size_t)d->heads.size;
-    d->x = take(next, n * (size_t)m->hidden * 4);
-    d->qkv = take(next, n * (size_t)((m->heads + 2 * m->kv_heads) * m->head_dim) * 4);
-    d->a = take(next, n * (size_t)d->width * size);
-    d->b = take(next, n * (size_t)d->width * size);
-    d->angles = take(next, n * (size_t)m->head_dim * 4);
+    const int64_t threads = pool_threads(d->pool), size = d->heads.size;
+    d->x = take(next, rows * m->hidden * 4);
+    d->qkv = take(next, rows * (m->heads + 2 * m->kv_heads) * m->head_dim * 4);
+    d->a = take(next, rows * d->width * size);
+    d->b = take(next, rows * d->width * size);
+    d->angles = take(next, rows * m->head_dim * 4);
     d->task_sums = take(next, threads * TASK_ROWS * TASK_COLUMNS * 4);
-    d->unpacked = take(next, threads * (size_t)unpacked_bytes(d));
-    d->row_buffer = take(next, threads * (size_t)d->width * 4);
-    d->attention = take(next, threads * (size_t)attention_scratch(&d->heads));
-    d->best = take(next, threads * n * sizeof(Best));
-    d->spans = take(next, n * sizeof(Span));
-    d->span_of = take(next, n * 8);
-    d->tasks = take(next, (n + 1) * 8);
+    d->unpacked = take(next, threads * unpacked_bytes(d));
+    d->row_buffer = take(next, threads * d->width * 4);
+    d->attention = take(next, threads * attention_scratch(&d->heads));
+    d->best = take(next, threads * rows * (int64_t)sizeof(Best));
+    d->spans = take(next, rows * (int64_t)sizeof(Span));
+    d->span_of = take(next, rows * 8);
+    d->tasks = take(next, (rows + 1) * 8);
 }
 
 /* Grow the buffers to `rows`; their content is of one step only. */
@@ -272,6 +259,7 @@ typedef struct {
     const Layer *layer;
     const Step *step;
     const float *norm;
+    const int64_t *sources; /* rows of x; NULL: all */
 } Rows;
 
 static void for_rows(Decoder *d, Task task, Rows rows, int64_t count)
@@ -340,13 +328,14 @@ static void start_row(void *context, int64_t row, int64_t thread)
     }
 }
 
+/* A row of x, normalized, as the input of the next product. */
 static void norm_row(void *context, int64_t row, int64_t thread)
 {
     const Rows *rows = context;
     Decoder *d = rows->decoder;
-    const int64_t hidden = d->model.hidden;
+    const int64_t hidden = d->model.hidden, source = rows->sources ? rows->sources[row] : row;
     float *normed = d->row_buffer + thread * d->width;
-    d->heads.vectors->rms_norm(normed, d->x + row * hidden, rows->norm, hidden,
+    d->heads.vectors->rms_norm(normed, d->x + source * hidden, rows->norm, hidden,
                                (float)d->model.epsilon);
     store_row(&d->heads, row_of(d, d->a, row, d->width), normed, hidden);
 }
@@ -486,26 +475,14 @@ static void run_head(Decoder *d, const Step *step)
     }
 }
 
-/* The last hidden states of the sampled rows, which the head reads. */
-static void final_row(void *context, int64_t index, int64_t thread)
-{
-    const Rows *rows = context;
-    Decoder *d = rows->decoder;
-    const int64_t hidden = d->model.hidden;
-    float *normed = d->row_buffer + thread * d->width;
-    d->heads.vectors->rms_norm(normed, d->x + rows->step->sample_rows[index] * hidden,
-                               d->model.final_norm, hidden, (float)d->model.epsilon);
-    store_row(&d->heads, row_of(d, d->a, index, d->width), normed, hidden);
-}
-
 static void hidden_row(void *context, int64_t row, int64_t thread)
 {
     (void)thread;
     const Rows *rows = context;
     const Decoder *d = rows->decoder;
     const int64_t hidden = d->model.hidden;
-    d->heads.vectors->rms_norm(rows->step->hidden + row * hidden, d->x + row * hidden,
-                               d->model.final_norm, hidden, (float)d->model.epsilon);
+    d->heads.vectors->rms_norm(rows->step->hidden + row * hidden, d->x + row * hidden, rows->norm,
+                               hidden, (float)d->model.epsilon);
 }
 
 int64_t sizeup_decoder_run(Decoder *d, const Step *step)
@@ -513,14 +490,15 @@ int64_t sizeup_decoder_run(Decoder *d, const Step *step)
     int64_t failed = reserve(d, MAX(step->rows, step->samples));
     if (failed || (failed = lay_out_spans(d, step)))
         return failed;
-    const Rows rows = {.decoder = d, .step = step};
+    const Rows rows = {
+        .decoder = d, .step = step, .norm = d->model.final_norm, .sources = step->sample_rows};
     for_rows(d, start_row, rows, step->rows);
     for (int64_t l = 0; l < d->model.layer_count; l++)
         run_layer(d, step, d->model.layers + l);
     if (step->hidden)
         for_rows(d, hidden_row, rows, step->rows);
     if (step->samples) {
-        for_rows(d, final_row, rows, step->samples);
+        for_rows(d, norm_row, rows, step->samples);
         run_head(d, step);
     }
     return OK;
@@ -554,7 +532,7 @@ Decoder *sizeup_decoder_create(Pool *pool, const Model *model)
         return NULL;
     d->pool = pool;
     d->model = *model;
-    const Vectors *vectors = select_vectors();
+    const Vectors *vectors = vectors_of(sizeup_instruction_sets() - 1);
     const Matmul special = special_matmul(model->dtype, model->level);
     const int is_bf16 = model->dtype == BFLOAT16;
     d->heads = (Heads){.dtype = model->dtype,
@@ -578,53 +556,4 @@ void sizeup_decoder_destroy(Decoder *d)
 {
     free(d->memory);
     free(d);
-}
-
-Pool *sizeup_pool_create(int64_t threads)
-{
-    return pool_create(threads);
-}
-
-void sizeup_pool_destroy(Pool *pool)
-{
-    pool_destroy(pool);
-}
-
-int64_t sizeup_processor_level(void)
-{
-    return processor_level();
-}
-
-/* ---- Packing ---- */
-
-typedef struct {
-    const void *source;
-    char *target;
-    int64_t dtype, columns, depth, panel_step;
-} Packing;
-
-/* Transpose blocks of 16 by 16 units: a cache line of each row at a time. A unit is 4 bytes. */
-static void pack_panel(void *context, int64_t panel, int64_t thread)
-{
-    (void)thread;
-    const Packing *p = context;
-    const int64_t units = p->dtype == BFLOAT16 ? p->depth / 2 : p->depth;
-    const int64_t columns = MIN(PANEL, p->columns - panel * PANEL);
-    uint32_t *target = (uint32_t *)p->target + panel * p->panel_step * units * PANEL;
-    const uint32_t *source = (const uint32_t *)p->source + panel * PANEL * units;
-    if (columns < PANEL)
-        memset(target, 0, (size_t)(units * PANEL) * sizeof(uint32_t));
-    for (int64_t block = 0; block < units; block += 16)
-        for (int64_t n = 0; n < columns; n++)
-            for (int64_t k = block; k < block + 16; k++)
-                target[k * PANEL + n] = source[n * units + k];
-}
-
-/* Pack a row-major matrix [columns, depth] (the weight of a torch Linear) into every panel_step-th
-   panel from `target` on. */
-void sizeup_pack(Pool *pool, int64_t dtype, const void *source, int64_t columns, int64_t depth,
-                 void *target, int64_t panel_step)
-{
-    Packing packing = {source, target, dtype, columns, depth, panel_step};
-    pool_run(pool, pack_panel, &packing, PANELS(columns));
 }

@@ -7,16 +7,15 @@
 
 #include "vectors.h"
 
-#define INLINE        static inline __attribute__((always_inline))
-#define PRAGMA(text)  _Pragma(#text)
-#define UNROLL(times) PRAGMA(GCC unroll times)
-
 typedef float Lanes __attribute__((vector_size(4 * LANES)));
 typedef uint32_t Bits __attribute__((vector_size(4 * LANES)));
 typedef uint16_t Halves __attribute__((vector_size(2 * LANES)));
 /* Memory that is aligned to its elements only. */
 typedef float UnalignedLanes __attribute__((vector_size(4 * LANES), aligned(4)));
 typedef uint16_t UnalignedHalves __attribute__((vector_size(2 * LANES), aligned(2)));
+
+/* 1.5 * 2^23: adding it leaves the nearest integer below, in the lowest bits. */
+#define ROUNDING 12582912.0f
 
 #define LOAD(address)  (*(const UnalignedLanes *)(address))
 #define STORE(address) (*(UnalignedLanes *)(address))
@@ -147,24 +146,34 @@ INLINE float largest_lane(Lanes lanes)
     return result;
 }
 
-INLINE Halves round_lanes(Lanes lanes)
+/* The upper half of the result is the value in bfloat16, but for a NaN. */
+INLINE Bits round_bits(Lanes lanes)
 {
     const Bits bits = (Bits)lanes;
-    const Bits rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+    return bits + 0x7fffu + ((bits >> 16) & 1u);
+}
+
+INLINE Halves round_lanes(Lanes lanes)
+{
+    const Bits bits = (Bits)lanes, rounded = round_bits(lanes) >> 16;
     const Bits quiet = (bits >> 16) | 0x40u;
     const Bits is_nan = (Bits)((bits & 0x7fffffffu) > 0x7f800000u);
     return __builtin_convertvector((is_nan & quiet) | (~is_nan & rounded), Halves);
 }
 
+INLINE Lanes widen_lanes(const uint16_t *source)
+{
+    return (Lanes)(__builtin_convertvector(*(const UnalignedHalves *)source, Bits) << 16);
+}
+
 /* e^x within 2 ulp, by Cephes' polynomial over [-ln 2 / 2, ln 2 / 2]; 0 below -87, NaN of NaN. */
 INLINE Lanes exp_lanes(Lanes x)
 {
-    const float shift = 12582912.0f; /* 1.5 * 2^23: adding it leaves the nearest integer below */
     const Lanes zero = {0};
     const Lanes low = choose((Bits)(x < -87.0f), zero - 87.0f, x);
     const Lanes clamped = choose((Bits)(low > 88.0f), zero + 88.0f, low);
-    const Lanes shifted = clamped * 1.44269504088896341f + shift;
-    const Lanes n = shifted - shift;
+    const Lanes shifted = clamped * 1.44269504088896341f + ROUNDING;
+    const Lanes n = shifted - ROUNDING;
     const Lanes f = clamped - n * 0.693359375f + n * 2.12194440e-4f;
     Lanes y = f * 1.9875691500e-4f + 1.3981999507e-3f;
     y = y * f + 8.3334519073e-3f;
@@ -172,7 +181,7 @@ INLINE Lanes exp_lanes(Lanes x)
     y = y * f + 1.6666665459e-1f;
     y = y * f + 5.0000001201e-1f;
     y = y * f * f + f + 1.0f;
-    const Lanes power = (Lanes)(((Bits)shifted - (Bits)(zero + shift) + 127u) << 23);
+    const Lanes power = (Lanes)(((Bits)shifted - (Bits)(zero + ROUNDING) + 127u) << 23);
     return choose((Bits)(x < -87.0f), zero, y * power);
 }
 
@@ -184,10 +193,8 @@ static void round_row(uint16_t *target, const float *source, int64_t count)
 
 static void widen_row(float *target, const uint16_t *source, int64_t count)
 {
-    for (int64_t i = 0; i < count; i += LANES) {
-        const Halves halves = *(const UnalignedHalves *)(source + i);
-        STORE(target + i) = (Lanes)(__builtin_convertvector(halves, Bits) << 16);
-    }
+    for (int64_t i = 0; i < count; i += LANES)
+        STORE(target + i) = widen_lanes(source + i);
 }
 
 static void rms_norm(float *target, const float *source, const float *weight, int64_t count,
@@ -286,7 +293,8 @@ static void rotate(float *head, const float *cosines, const float *sines, int64_
 }
 
 #include "lanes_quantized.h"
+#include "sampling_simd.h"
 
-const Vectors TABLE = {lanes_f32, lanes_bf16, round_row,  widen_row, rms_norm,
-                       add_row,   scale_row,  silu_times, largest,   largest_finite,
-                       exclude,   exp_row,    rotate,     quantize,  unpack};
+const Vectors TABLE = {lanes_f32, lanes_bf16, round_row, widen_row,      rms_norm, add_row,
+                       scale_row, silu_times, largest,   largest_finite, exclude,  exp_row,
+                       rotate,    quantize,   unpack,    &passes};

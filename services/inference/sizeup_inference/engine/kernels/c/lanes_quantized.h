@@ -4,14 +4,6 @@
 
 typedef int32_t Ints __attribute__((vector_size(4 * LANES)));
 
-/* 1.5 * 2^23: adding it leaves the nearest integer below, in the lowest bits. */
-#define ROUNDING 12582912.0f
-
-INLINE Lanes widen_lanes(const uint16_t *source)
-{
-    return (Lanes)(__builtin_convertvector(*(const UnalignedHalves *)source, Bits) << 16);
-}
-
 /* ---- Quantizing: the values of LANES rows at once ---- */
 
 INLINE Lanes absolute(Lanes x)
@@ -128,13 +120,7 @@ INLINE Pair unpack_int4(const char *values, int64_t pair, int part)
                   __builtin_convertvector((Ints)(words >> 16 & 15u), Lanes) - 8.0f};
 }
 
-/* The upper half of the result is the value in bfloat16. A scale is one, so a NaN stays one. */
-INLINE Bits round_bits(Lanes lanes)
-{
-    const Bits bits = (Bits)lanes;
-    return bits + 0x7fffu + ((bits >> 16) & 1u);
-}
-
+/* Values are products with a scale in bfloat16, so a NaN stays one. */
 INLINE void unpack_group(const int is_int4, const int is_bf16, const char *values,
                          const uint16_t *scales, char *target)
 {

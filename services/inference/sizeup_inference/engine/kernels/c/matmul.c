@@ -2,25 +2,13 @@
 
 #include <string.h>
 
-#if defined(__x86_64__) && defined(__linux__) && (__GNUC__ >= 11 || __clang_major__ >= 12)
-#define X86_KERNELS 1
+#ifdef X86_KERNELS
+
 #include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#endif
-
-#define PRAGMA(text)  _Pragma(#text)
-#define UNROLL(times) PRAGMA(GCC unroll times)
-#define INLINE        static inline __attribute__((always_inline))
-
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
-
-#ifdef X86_KERNELS
 
 /* ---- AVX512-BF16: one instruction multiplies pairs of 16 columns with a broadcast pair. ---- */
-
-#define TARGET_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
 
 /* The sums of WIDE panels and up to HIGH rows fill the registers. All rows pass over a piece of
    some CHUNK values of K (32 kB of weights) before the next piece, which is fetched meanwhile:
@@ -61,10 +49,9 @@ INLINE const char *piece_weights(const Piece *piece, const Cutting *cutting, int
 }
 
 /* Add the products of `rows` rows to c, and fetch part `pass` of `passes` of the next piece. */
-__attribute__((always_inline)) TARGET_BF16 static inline void
-bf16_block(const int rows, const int panels, const uint16_t *a, int64_t lda, const Cutting *cutting,
-           const Piece *piece, const Piece *next, int64_t pass, int64_t passes, float *c,
-           int64_t ldc)
+TARGET_BF16 INLINE void bf16_block(const int rows, const int panels, const uint16_t *a, int64_t lda,
+                                   const Cutting *cutting, const Piece *piece, const Piece *next,
+                                   int64_t pass, int64_t passes, float *c, int64_t ldc)
 {
     enum { FRACTION = 256 };
     const int64_t depth = piece->depth, fetch_step = LINE * FRACTION / passes;
@@ -317,7 +304,7 @@ static int request_amx(void)
 
 #endif
 
-int64_t processor_level(void)
+int64_t sizeup_processor_level(void)
 {
 #ifdef X86_KERNELS
     if (!__builtin_cpu_supports("avx512bf16") || !__builtin_cpu_supports("avx512bw") ||

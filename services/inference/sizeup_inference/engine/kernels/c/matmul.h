@@ -11,7 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "macros.h"
+
 enum { PANEL = 16 };
+#define PANELS(columns) (((columns) + PANEL - 1) / PANEL)
 enum { FLOAT32 = 0, BFLOAT16 = 1 };
 enum { PORTABLE = 0, AVX512_BF16 = 1, AMX = 2 };
 
@@ -23,7 +26,7 @@ typedef void (*Matmul)(const void *a, int64_t lda, int64_t rows, const void *con
                        int64_t panels, int64_t blocks, int64_t depth, float *c, int64_t ldc);
 
 /* The highest level of this processor and compiler. */
-int64_t processor_level(void);
+int64_t sizeup_processor_level(void);
 /* The product of these special instructions; NULL: there is none for the dtype. */
 Matmul special_matmul(int64_t dtype, int64_t level);
 

@@ -4,8 +4,6 @@
 
 #include "threads.h"
 
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-
 /* ---- Products ---- */
 
 static int64_t unpacked_bytes(int64_t dtype)
@@ -27,8 +25,8 @@ static void multiply_unpacked(const QuantizedKernels *kernels, const char *a, in
     enum { WIDEST = 8 };
     const int64_t bytes = unpacked_bytes(kernels->dtype), element = bytes / (PIECE * PANEL);
     const int64_t columns = panels * PANEL;
-    const Unpack special = special_unpack(kernels->dtype, kernels->level);
-    const Unpack unpack = special ? special : kernels->vectors->unpack;
+    const DirectKernels *direct = direct_kernels(kernels->dtype, kernels->level);
+    const Unpack unpack = direct ? direct->unpack : kernels->vectors->unpack;
     float *sums = (float *)(scratch + panels * bytes);
     const void *unpacked[WIDEST];
     for (int64_t p = 0; p < panels; p++)
@@ -53,9 +51,9 @@ void multiply_quantized(const QuantizedKernels *kernels, const void *a, int64_t 
                         const void *const *weights, int64_t panels, int64_t depth, float *c,
                         int64_t ldc, void *scratch)
 {
-    const DirectMatmul direct = direct_matmul(kernels->dtype, kernels->level);
+    const DirectKernels *direct = direct_kernels(kernels->dtype, kernels->level);
     if (direct && rows <= direct_rows(kernels->format, kernels->level))
-        direct(kernels->format, a, lda, rows, weights, panels, depth, c, ldc);
+        direct->multiply(kernels->format, a, lda, rows, weights, panels, depth, c, ldc);
     else
         multiply_unpacked(kernels, a, lda, rows, weights, panels, depth, c, ldc, scratch);
 }
@@ -104,17 +102,29 @@ static void quantize_panel(void *context, int64_t panel, int64_t thread)
 void sizeup_quantize(Pool *pool, int64_t dtype, int64_t format, const void *source, int64_t rows,
                      int64_t depth, void *values, void *scales)
 {
-    QuantizeJob job = {{dtype, format, source, rows, depth, values, scales}, select_vectors()};
-    pool_run(pool, quantize_panel, &job, (rows + PANEL - 1) / PANEL);
+    QuantizeJob job = {{dtype, format, source, rows, depth, values, scales},
+                       vectors_of(sizeup_instruction_sets() - 1)};
+    pool_run(pool, quantize_panel, &job, PANELS(rows));
 }
 
 typedef struct {
     int64_t format;
-    const uint8_t *values;
+    const void *values;
     const uint16_t *scales;
     char *target;
     int64_t columns, depth, panel_step;
 } Packing;
+
+/* Transpose blocks of 16 by 16 units: a cache line of each row at a time. A unit is 4 bytes. */
+static void pack_units(const Packing *p, int64_t first, int64_t columns, uint32_t *target)
+{
+    const int64_t units = p->format == BFLOAT16 ? p->depth / 2 : p->depth;
+    const uint32_t *source = (const uint32_t *)p->values + first * units;
+    for (int64_t block = 0; block < units; block += 16)
+        for (int64_t n = 0; n < columns; n++)
+            for (int64_t k = block; k < block + 16; k++)
+                target[k * PANEL + n] = source[n * units + k];
+}
 
 /* The 8 values from `first` on of a group in the plain format, as a unit of a packed line. */
 static uint32_t pack_nibbles(const uint8_t *group, int64_t first)
@@ -127,37 +137,47 @@ static uint32_t pack_nibbles(const uint8_t *group, int64_t first)
     return unit;
 }
 
+static void pack_quantized_column(const Packing *p, int64_t column, char *target)
+{
+    const int64_t groups = p->depth / GROUP, n = column % PANEL;
+    uint16_t *scales = (uint16_t *)(target + values_bytes(p->format, p->depth));
+    for (int64_t g = 0; g < groups; g++)
+        scales[g * PANEL + n] = p->scales[column * groups + g];
+    const uint8_t *from =
+        (const uint8_t *)p->values + column * p->depth / (p->format == INT4 ? 2 : 1);
+    if (p->format == INT8)
+        for (int64_t pair = 0; pair < p->depth / 2; pair++)
+            memcpy(target + (pair * PANEL + n) * 2, from + pair * 2, 2);
+    else
+        for (int64_t k = 0; k < p->depth; k += 8) {
+            const uint32_t unit = pack_nibbles(from + k / GROUP * (GROUP / 2), k % GROUP);
+            memcpy(target + (k / 8 * PANEL + n) * 4, &unit, sizeof(unit));
+        }
+}
+
 static void pack_panel(void *context, int64_t panel, int64_t thread)
 {
     (void)thread;
     const Packing *p = context;
-    const int64_t bytes = panel_bytes(p->format, p->depth), groups = p->depth / GROUP;
+    const int64_t bytes = panel_bytes(p->format, p->depth), first = panel * PANEL;
+    const int64_t columns = MIN(PANEL, p->columns - first);
     char *target = p->target + panel * p->panel_step * bytes;
-    uint16_t *scales = (uint16_t *)(target + values_bytes(p->format, p->depth));
-    const int64_t columns = MIN(PANEL, p->columns - panel * PANEL);
-    memset(target, 0, (size_t)bytes);
-    for (int64_t n = 0; n < columns; n++) {
-        const int64_t column = panel * PANEL + n;
-        for (int64_t g = 0; g < groups; g++)
-            scales[g * PANEL + n] = p->scales[column * groups + g];
-        const uint8_t *from = p->values + column * p->depth / (p->format == INT4 ? 2 : 1);
-        if (p->format == INT8)
-            for (int64_t pair = 0; pair < p->depth / 2; pair++)
-                memcpy(target + (pair * PANEL + n) * 2, from + pair * 2, 2);
-        else
-            for (int64_t k = 0; k < p->depth; k += 8) {
-                const uint32_t unit = pack_nibbles(from + k / GROUP * (GROUP / 2), k % GROUP);
-                memcpy(target + (k / 8 * PANEL + n) * 4, &unit, sizeof(unit));
-            }
-    }
+    if (columns < PANEL || p->format > BFLOAT16)
+        memset(target, 0, (size_t)bytes);
+    if (p->format <= BFLOAT16)
+        pack_units(p, first, columns, (uint32_t *)target);
+    else
+        for (int64_t n = 0; n < columns; n++)
+            pack_quantized_column(p, first + n, target);
 }
 
-/* As sizeup_pack, of the plain format. */
-void sizeup_pack_quantized(Pool *pool, int64_t format, const void *values, const void *scales,
-                           int64_t columns, int64_t depth, void *target, int64_t panel_step)
+/* Pack a row-major matrix [columns, depth] (the weight of a torch Linear), or the plain format of
+   quantized weights with its scales, into every panel_step-th panel from `target` on. */
+void sizeup_pack(Pool *pool, int64_t format, const void *values, const void *scales,
+                 int64_t columns, int64_t depth, void *target, int64_t panel_step)
 {
     Packing packing = {format, values, scales, target, columns, depth, panel_step};
-    pool_run(pool, pack_panel, &packing, (columns + PANEL - 1) / PANEL);
+    pool_run(pool, pack_panel, &packing, PANELS(columns));
 }
 
 int64_t sizeup_panel_bytes(int64_t format, int64_t depth)

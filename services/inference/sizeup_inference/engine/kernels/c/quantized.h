@@ -53,14 +53,17 @@ void multiply_quantized(const QuantizedKernels *kernels, const void *a, int64_t 
 void load_quantized_column(int64_t format, const void *panel, int64_t column, int64_t depth,
                            float *target);
 
-/* Products without unpacking, for few rows: NULL where there are none for the dtype and level. */
-typedef void (*DirectMatmul)(int64_t format, const void *a, int64_t lda, int64_t rows,
-                             const void *const *weights, int64_t panels, int64_t depth, float *c,
-                             int64_t ldc);
-DirectMatmul direct_matmul(int64_t dtype, int64_t level);
-/* Up to how many rows that is the faster way. */
+/* Special instructions: products without unpacking, for few rows, and unpacking. */
+typedef struct {
+    void (*multiply)(int64_t format, const void *a, int64_t lda, int64_t rows,
+                     const void *const *weights, int64_t panels, int64_t depth, float *c,
+                     int64_t ldc);
+    Unpack unpack;
+} DirectKernels;
+
+/* NULL where there are none for the dtype and level. */
+const DirectKernels *direct_kernels(int64_t dtype, int64_t level);
+/* Up to how many rows their products are the faster way. */
 int64_t direct_rows(int64_t format, int64_t level);
-/* Unpacking by special instructions; NULL: there are none for the dtype. */
-Unpack special_unpack(int64_t dtype, int64_t level);
 
 #endif

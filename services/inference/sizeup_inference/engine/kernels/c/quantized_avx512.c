@@ -5,17 +5,11 @@
 
 #include <string.h>
 
-#if defined(__x86_64__) && defined(__linux__) && (__GNUC__ >= 11 || __clang_major__ >= 12)
-#define X86_KERNELS 1
-#include <immintrin.h>
-#endif
-
 #ifdef X86_KERNELS
 
-#define PRAGMA(text)  _Pragma(#text)
-#define UNROLL(times) PRAGMA(GCC unroll times)
-#define TARGET_BF16   __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
-#define INLINE_BF16   __attribute__((always_inline)) TARGET_BF16 static inline
+#include <immintrin.h>
+
+#define INLINE_BF16 TARGET_BF16 INLINE
 
 /* Up to LOW rows by WIDE panels, or HIGH rows by two: the sums of a group and of all groups fill
    the registers. */
@@ -237,23 +231,15 @@ static void unpack_bf16(int64_t format, int64_t dtype, const void *panel, int64_
     }
 }
 
+static const DirectKernels KERNELS = {direct, unpack_bf16};
+
 #endif
 
-Unpack special_unpack(int64_t dtype, int64_t level)
+const DirectKernels *direct_kernels(int64_t dtype, int64_t level)
 {
 #ifdef X86_KERNELS
     if (dtype == BFLOAT16 && level >= AVX512_BF16)
-        return unpack_bf16;
-#endif
-    (void)dtype, (void)level;
-    return NULL;
-}
-
-DirectMatmul direct_matmul(int64_t dtype, int64_t level)
-{
-#ifdef X86_KERNELS
-    if (dtype == BFLOAT16 && level >= AVX512_BF16)
-        return direct;
+        return &KERNELS;
 #endif
     (void)dtype, (void)level;
     return NULL;

@@ -49,7 +49,7 @@ static int64_t draw_from_row(const Row *row, float scale, double target)
 {
     float weights[BLOCK];
     const int64_t start = pick(row->sums, row->blocks, &target) * BLOCK;
-    const int64_t count = min64(BLOCK, row->size - start);
+    const int64_t count = MIN(BLOCK, row->size - start);
     row->passes->weigh(row->logits + start, count, row->largest, scale, weights);
     return start + pick_in_block(weights, count, target);
 }
@@ -59,47 +59,37 @@ static int64_t draw_from_candidates(const Row *row, const Candidates *c, double 
     const int64_t blocks = (c->count + BLOCK - 1) / BLOCK;
     double total = 0.0;
     for (int64_t b = 0; b < blocks; b++) {
-        const int64_t count = min64(BLOCK, c->count - b * BLOCK);
+        const int64_t count = MIN(BLOCK, c->count - b * BLOCK);
         row->sums[b] = row->passes->sum_of(c->weights + b * BLOCK, count, 0.0f);
         total += row->sums[b];
     }
     double target = uniform * total;
     const int64_t start = pick(row->sums, blocks, &target) * BLOCK;
-    const int64_t count = min64(BLOCK, c->count - start);
+    const int64_t count = MIN(BLOCK, c->count - start);
     return c->ids[start + pick_in_block(c->weights + start, count, target)];
 }
 
-/* Parameters of sizeup_sample, without their neutral values. */
 typedef struct {
     double temperature;
-    int64_t top_k;
+    int64_t top_k; /* 0: every token */
     double top_p, min_p, uniform;
 } Parameters;
 
-static int64_t draw_top_k(const Row *row, const Parameters *p, float scale)
+/* Draw from the tokens that the filters keep, which are among the logits >= bound. `total` is the
+   sum of all weights, and a weight below `least` is not kept by top_p. */
+static int64_t draw_filtered(const Row *row, const Parameters *p, float scale, float bound,
+                             double total, float least)
 {
     Candidates c;
-    if (open_candidates(&c, row, bound_of_top_k(row, p->top_k)))
+    if (open_candidates(&c, row, bound))
         return OUT_OF_MEMORY;
     row->passes->weigh(c.logits, c.count, row->largest, scale, c.weights);
-    keep_top_k(&c, row, p->top_k);
+    if (p->top_k)
+        keep_top_k(&c, row, p->top_k);
+    if (p->top_p < 1.0 && p->top_k)
+        total = row->passes->sum_of(c.weights, c.count, 0.0f);
     if (p->top_p < 1.0)
-        keep_top_p(&c, row, 0.0f, p->top_p * row->passes->sum_of(c.weights, c.count, 0.0f));
-    row->passes->drop_below(c.weights, c.count, (float)p->min_p, c.weights);
-    const int64_t id = draw_from_candidates(row, &c, p->uniform);
-    close_candidates(&c);
-    return id;
-}
-
-static int64_t draw_probable(const Row *row, const Parameters *p, float scale, double total)
-{
-    Candidates c;
-    const double least = least_weight(row, total, p->top_p, p->min_p);
-    if (open_candidates(&c, row, (float)(row->largest + p->temperature * log(least))))
-        return OUT_OF_MEMORY;
-    row->passes->weigh(c.logits, c.count, row->largest, scale, c.weights);
-    if (p->top_p < 1.0)
-        keep_top_p(&c, row, 0.99f * (float)least, p->top_p * total);
+        keep_top_p(&c, row, least, p->top_p * total);
     row->passes->drop_below(c.weights, c.count, (float)p->min_p, c.weights);
     const int64_t id = draw_from_candidates(row, &c, p->uniform);
     close_candidates(&c);
@@ -110,21 +100,15 @@ static int64_t draw(const Row *row, const Parameters *p)
 {
     const float scale = (float)(LOG2_E / p->temperature);
     double total = 0.0;
-    if (p->top_k > 0 && p->top_k < row->size)
-        return draw_top_k(row, p, scale);
+    if (p->top_k)
+        return draw_filtered(row, p, scale, bound_of_top_k(row, p->top_k), total, 0.0f);
     if (p->top_p < 1.0 || p->min_p <= 0.0)
         total = row->passes->sum_weights(row->logits, row->size, row->largest, scale, row->sums);
-    if (p->top_p < 1.0 || p->min_p > 0.0)
-        return draw_probable(row, p, scale, total);
-    return draw_from_row(row, scale, p->uniform * total);
-}
-
-/* The number of instruction sets that this processor supports. The functions below take the index
-   of one; the last is the fastest. */
-int64_t sizeup_sampling_instruction_sets(void)
-{
-    const Passes *supported[MAX_INSTRUCTION_SETS];
-    return supported_passes(supported);
+    if (p->top_p >= 1.0 && p->min_p <= 0.0)
+        return draw_from_row(row, scale, p->uniform * total);
+    const double least = least_weight(row, total, p->top_p, p->min_p);
+    const float bound = (float)(row->largest + p->temperature * log(least));
+    return draw_filtered(row, p, scale, bound, total, 0.99f * (float)least);
 }
 
 /* Divide positive and multiply negative logits of `ids`, each of which occurs once. */
@@ -141,9 +125,7 @@ void sizeup_penalize_repetition(float *logits, int64_t size, const int32_t *ids,
 /* Set the logits whose bit in `mask` is 0 to -inf. */
 void sizeup_mask(int64_t instructions, float *logits, int64_t size, const uint32_t *mask)
 {
-    const Passes *supported[MAX_INSTRUCTION_SETS];
-    supported_passes(supported);
-    supported[instructions]->mask(logits, size, mask);
+    vectors_of(instructions)->passes->mask(logits, size, mask);
 }
 
 /* Return the id of a token. temperature is 0 (the argmax; of equal ones the first) or in
@@ -154,7 +136,7 @@ int64_t sizeup_sample(int64_t instructions, const float *logits, int64_t size, d
                       int64_t top_k, double top_p, double min_p, double uniform)
 {
     Row row;
-    const Parameters parameters = {temperature, top_k, top_p, min_p, uniform};
+    const Parameters parameters = {temperature, top_k < size ? top_k : 0, top_p, min_p, uniform};
     int64_t result = open_row(&row, instructions, logits, size);
     if (!result)
         result = temperature > 0.0 ? draw(&row, &parameters) : find_largest(&row);

@@ -1,8 +1,11 @@
 /* The logits of a row that a filter may keep, and the filters. */
 
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sampling_passes.h"
+#include "vectors.h"
 
 enum { INVALID_ROW = -1, OUT_OF_MEMORY = -2 };
 
@@ -14,7 +17,7 @@ typedef struct {
     int64_t size, blocks;
     float largest;
     double *sums;          /* [blocks], of weights */
-    float *maxima, *spare; /* [blocks, LANES] */
+    float *maxima, *spare; /* [blocks, WIDTH] */
 } Row;
 
 typedef struct {
@@ -29,13 +32,8 @@ typedef struct {
     int64_t count;
     float least, most; /* bounds of the values */
     int weighted;      /* whether a value counts as itself or as 1 */
-    float *spare;      /* [count + LANES] */
+    float *spare;      /* [count + WIDTH] */
 } Ranking;
-
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 /* Integers in the order of the floats that they encode; value_of is the inverse. */
 static int32_t key_of(float value)
@@ -108,18 +106,16 @@ static void keep_largest(Candidates *c, const Passes *passes, const Ranking *r, 
 /* Return INVALID_ROW if a logit is NaN or +inf, or if all are -inf. Free with close_row. */
 static int open_row(Row *row, int64_t instructions, const float *logits, int64_t size)
 {
-    const Passes *supported[MAX_INSTRUCTION_SETS];
-    supported_passes(supported);
-    row->passes = supported[instructions];
+    row->passes = vectors_of(instructions)->passes;
     row->logits = logits;
     row->size = size;
     row->blocks = (size + BLOCK - 1) / BLOCK;
-    row->sums = malloc((size_t)row->blocks * (sizeof(double) + 2 * LANES * sizeof(float)) +
-                       LANES * sizeof(float));
+    row->sums = malloc((size_t)row->blocks * (sizeof(double) + 2 * WIDTH * sizeof(float)) +
+                       WIDTH * sizeof(float));
     if (!row->sums)
         return OUT_OF_MEMORY;
     row->maxima = (float *)(row->sums + row->blocks);
-    row->spare = row->maxima + row->blocks * LANES;
+    row->spare = row->maxima + row->blocks * WIDTH;
     row->largest = row->passes->find_maxima(logits, size, row->maxima);
     return isfinite(row->largest) ? 0 : INVALID_ROW;
 }
@@ -132,7 +128,7 @@ static void close_row(Row *row)
 static int reaches(const Row *row, int64_t block, float bound)
 {
     int any = 0;
-    for (int64_t i = block * LANES; i < (block + 1) * LANES; i++)
+    for (int64_t i = block * WIDTH; i < (block + 1) * WIDTH; i++)
         any |= row->maxima[i] >= bound;
     return any;
 }
@@ -151,7 +147,7 @@ static int64_t find_largest(const Row *row)
 /* Collect the logits >= bound. Free with close_candidates. */
 static int open_candidates(Candidates *c, const Row *row, float bound)
 {
-    int64_t capacity = LANES;
+    int64_t capacity = WIDTH;
     for (int64_t b = 0; b < row->blocks; b++)
         capacity += reaches(row, b, bound) ? BLOCK : 0;
     c->ids = malloc((size_t)capacity * (sizeof(int32_t) + 3 * sizeof(float)));
@@ -165,7 +161,7 @@ static int open_candidates(Candidates *c, const Row *row, float bound)
         const int64_t first = b * BLOCK;
         if (reaches(row, b, bound))
             c->count +=
-                row->passes->collect(row->logits + first, first, min64(BLOCK, row->size - first),
+                row->passes->collect(row->logits + first, first, MIN(BLOCK, row->size - first),
                                      bound, c->ids + c->count, c->logits + c->count);
     }
     return 0;
@@ -179,7 +175,7 @@ static void close_candidates(Candidates *c)
 /* A logit such that at least k are as large: the k-th largest maximum. */
 static float bound_of_top_k(const Row *row, int64_t k)
 {
-    const int64_t count = row->blocks * LANES;
+    const int64_t count = row->blocks * WIDTH;
     const Ranking maxima = {row->maxima, count, -INFINITY, row->largest, 0, row->spare};
     return k <= count ? threshold(row->passes, &maxima, (double)k) : -INFINITY;
 }

@@ -1,26 +1,19 @@
-/* Vectorized passes over float32 arrays, and the choice of an instruction set at run time. */
+/* Passes over float32 arrays, which sampling_simd.h has for each set of instructions. */
 
-#include <float.h>
-#include <math.h>
+#ifndef SIZEUP_SAMPLING_PASSES_H
+#define SIZEUP_SAMPLING_PASSES_H
+
 #include <stdint.h>
-#include <string.h>
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 enum {
-    MAX_INSTRUCTION_SETS = 3,
-    LANES = 16,
+    WIDTH = 16,   /* of a vector; narrower instruction sets take several steps for one */
     BLOCK = 256,  /* its maxima are one for each lane: bounds for top_k up to 1/16 of the row */
     CHUNK = 4096, /* values that a lane sums in float32 before it is added in float64 */
 };
 
-typedef float Floats __attribute__((vector_size(4 * LANES)));
-typedef uint32_t Ints __attribute__((vector_size(4 * LANES)));
-
 typedef double Measure(const float *values, int64_t count, float least);
 
-typedef struct {
+typedef struct Passes {
     float (*find_maxima)(const float *values, int64_t count, float *maxima);
     void (*weigh)(const float *logits, int64_t count, float largest, float scale, float *weights);
     double (*sum_weights)(const float *logits, int64_t count, float largest, float scale,
@@ -34,33 +27,4 @@ typedef struct {
                                float *collected);
 } Passes;
 
-#define PASS(name) name##_portable
-#define TARGET
-#define AVX512 0
-#include "sampling_simd.h"
-
-#if defined(__x86_64__)
-#define PASS(name) name##_avx2
-#define TARGET     __attribute__((target("avx2,fma")))
-#define AVX512     0
-#include "sampling_simd.h"
-#define PASS(name) name##_avx512
-#define TARGET     __attribute__((target("avx512f")))
-#define AVX512     1
-#include "sampling_simd.h"
 #endif
-
-/* What this processor can run, the fastest last; returns the number. */
-static int64_t supported_passes(const Passes *supported[])
-{
-    int64_t count = 0;
-    supported[count++] = &passes_portable;
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        supported[count++] = &passes_avx2;
-    if (__builtin_cpu_supports("avx512f"))
-        supported[count++] = &passes_avx512;
-#endif
-    return count;
-}

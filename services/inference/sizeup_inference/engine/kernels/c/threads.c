@@ -159,7 +159,7 @@ void pool_run(Pool *pool, Task task, void *context, int64_t count)
     pthread_mutex_unlock(&pool->mutex);
 }
 
-Pool *pool_create(int64_t threads)
+Pool *sizeup_pool_create(int64_t threads)
 {
     Pool *pool = calloc(1, sizeof(Pool));
     if (!pool)
@@ -180,7 +180,7 @@ Pool *pool_create(int64_t threads)
         worker->pool = pool;
         worker->index = pool->threads;
         if (pthread_create(&worker->thread, NULL, serve, worker)) {
-            pool_destroy(pool);
+            sizeup_pool_destroy(pool);
             return NULL;
         }
     }
@@ -192,7 +192,7 @@ int64_t pool_threads(const Pool *pool)
     return pool->threads;
 }
 
-void pool_destroy(Pool *pool)
+void sizeup_pool_destroy(Pool *pool)
 {
     pthread_mutex_lock(&pool->mutex);
     atomic_store(&pool->stopping, 1);

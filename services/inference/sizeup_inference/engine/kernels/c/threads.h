@@ -15,11 +15,11 @@ typedef void (*Task)(void *context, int64_t index, int64_t thread);
 
 /* Start threads - 1 threads; the caller of pool_run is the remaining one. NULL: out of resources.
  */
-Pool *pool_create(int64_t threads);
+Pool *sizeup_pool_create(int64_t threads);
 int64_t pool_threads(const Pool *pool);
 /* Carry out tasks 0 .. count - 1 and return when all have ended. One caller at a time.
    A count of at most 2^31 - 1. */
 void pool_run(Pool *pool, Task task, void *context, int64_t count);
-void pool_destroy(Pool *pool);
+void sizeup_pool_destroy(Pool *pool);
 
 #endif

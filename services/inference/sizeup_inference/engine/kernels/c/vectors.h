@@ -46,14 +46,12 @@ typedef struct {
     /* Quantize the 16 rows from 16 * panel on, or those that there are. */
     void (*quantize)(const Quantization *quantization, int64_t panel);
     Unpack unpack;
+    const struct Passes *passes; /* of sampling: sampling_passes.h */
 } Vectors;
 
-/* For this processor. */
-const Vectors *select_vectors(void);
-
-extern const Vectors vectors_baseline;
-#if defined(__x86_64__)
-extern const Vectors vectors_avx2, vectors_avx512;
-#endif
+/* The number of instruction sets that this processor supports. */
+int64_t sizeup_instruction_sets(void);
+/* That of an index below it; the last is the fastest. */
+const Vectors *vectors_of(int64_t instructions);
 
 #endif
