@@ -137,7 +137,8 @@ class Engine:
                 self._drafter.observe(seconds)
         self._count(step or flight.step, seconds)
         self._forget_dead_flight()
-        self._deliver_events()
+        events, self._events = self._events, []
+        self._deliver(events)
         if self._failed_steps >= _MAX_FAILED_STEPS:
             raise RuntimeError(f"{self._failed_steps} consecutive steps failed")
 
@@ -298,10 +299,6 @@ class Engine:
         for sequence in removed:
             self._hidden_sums.pop(sequence, None)
         return bool(removed)
-
-    def _deliver_events(self) -> None:
-        events, self._events = self._events, []
-        self._deliver(events)
 
     def _count(self, step: Step, seconds: float) -> None:
         self._steps += 1

@@ -6,7 +6,6 @@ from sizeup_inference.engine.forward import Batch
 from sizeup_inference.engine.forwards.step_inputs import (
     InputShape,
     StepInputs,
-    decode_shape,
     exact_shape,
     pack,
 )
@@ -18,7 +17,7 @@ POOL = KVPool(PoolLayout(PAGES, PAGE_SIZE, 1, 1), torch.float32, [], padding_pag
 
 def inputs_of(batch: Batch, shape: InputShape) -> StepInputs:
     packed = torch.tensor(pack(batch, shape, POOL), dtype=torch.int32)
-    assert len(packed) == shape.size
+    assert len(packed) == shape.ends[-1]
     return StepInputs(shape, packed)
 
 
@@ -43,7 +42,8 @@ def test_a_mixed_batch_is_packed_without_padding() -> None:
 
 def test_decodes_are_padded_with_sequences_in_the_padding_page() -> None:
     spans = (Span(0, 1, 6, (9, 2)), Span(1, 1, 1, (5,)))
-    inputs = inputs_of(make_batch([7, 8], spans, [0, 1]), decode_shape(4, table_width=3))
+    shape = InputShape(4, 4, 4, table_width=3, max_q=1)
+    inputs = inputs_of(make_batch([7, 8], spans, [0, 1]), shape)
     assert inputs.ids.tolist() == [7, 8, 0, 0]
     assert inputs.positions.tolist() == [5, 0, 0, 0]
     assert inputs.slots.tolist() == [9, 20, PAGES * PAGE_SIZE, PAGES * PAGE_SIZE]

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import torch
 from transformers import PreTrainedModel
 
 from sizeup_inference.engine.drafting.drafter import Drafter
@@ -14,6 +13,7 @@ from sizeup_inference.engine.forwards.device import Device
 from sizeup_inference.engine.kernels.decoder import PAGE_SIZE as COMPILED_PAGE_SIZE
 from sizeup_inference.engine.kernels.decoder import CompiledDecoder
 from sizeup_inference.engine.kv_pool import PoolLayout, Span
+from sizeup_inference.engine.loading.checkpoints import torch_dtype
 from sizeup_inference.engine.loading.make_forward import ForwardOptions, LoadedForward, make_forward
 from sizeup_inference.engine.loading.make_paged import AHEAD, FastPath, find_cuda
 from sizeup_inference.engine.loading.memory import DraftMemory
@@ -39,7 +39,7 @@ def draft_memory(options: LoadOptions) -> DraftMemory:
     """Return what a draft model will take, by its files."""
     config = read_text_config(options.folder)
     name = config.dtype or "float32" if options.dtype == "auto" else options.dtype
-    dtype = getattr(torch, str(name).removeprefix("torch."))
+    dtype = torch_dtype(name)
     layout = PoolLayout(1, 1, config.num_key_value_heads, head_dim(config))
     return DraftMemory(
         weight_bytes=weight_bytes(options),

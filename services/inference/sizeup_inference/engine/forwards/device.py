@@ -9,33 +9,15 @@ import torch
 T = TypeVar("T")
 
 
-class VarlenAttention(Protocol):
-    """torch.nn.attention.varlen.varlen_attn over pages, as far as it is used."""
+VarlenAttention = Callable[..., torch.Tensor]
+"""torch.nn.attention.varlen.varlen_attn over pages.
 
-    def __call__(
-        self,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        cu_seq_q: torch.Tensor,
-        cu_seq_k: None,
-        max_q: int,
-        max_k: int,
-        *,
-        scale: float | None,
-        window_size: tuple[int, int],
-        enable_gqa: bool,
-        seqused_k: torch.Tensor,
-        block_table: torch.Tensor,
-    ) -> torch.Tensor:
-        """Attend from [tokens, heads, head_dim] to [pages, page_size, kv_heads, head_dim].
-
-        Sequence i has the queries from cu_seq_q[i] to cu_seq_q[i + 1], int32[sequences + 1], and
-        the first seqused_k[i] keys, int32[sequences], of the pages block_table[i], int32[sequences,
-        table_width]. Its last query is aligned with its last key. A query attends to the
-        window_size[0] keys before its own and the window_size[1] after it, or with -1 to all of
-        them.
-        """
+It attends from [tokens, heads, head_dim] to [pages, page_size, kv_heads, head_dim]. Sequence i has
+the queries from cu_seq_q[i] to cu_seq_q[i + 1], int32[sequences + 1], and the first seqused_k[i]
+keys, int32[sequences], of the pages block_table[i], int32[sequences, table_width]. Its last query
+is aligned with its last key. A query attends to the window_size[0] keys before its own and the
+window_size[1] after it, or with -1 to all of them.
+"""
 
 
 class Device(Protocol):

@@ -9,13 +9,7 @@ from transformers import PreTrainedModel
 
 from sizeup_inference.engine.forward import Batch, Draw, Forwarded
 from sizeup_inference.engine.forwards.device import Device
-from sizeup_inference.engine.forwards.step_inputs import (
-    InputShape,
-    StepInputs,
-    decode_shape,
-    exact_shape,
-    pack,
-)
+from sizeup_inference.engine.forwards.step_inputs import InputShape, StepInputs, exact_shape, pack
 from sizeup_inference.engine.forwards.transformers_forward import ModuleForward
 from sizeup_inference.engine.forwards.varlen_attention import VarlenKV
 from sizeup_inference.engine.kv_pool import KVPool
@@ -84,7 +78,7 @@ class PagedForward(ModuleForward):
         """
         # The largest first: the memory of its intermediate tensors serves the others.
         graphs = {
-            bucket: self._captured(decode_shape(bucket, table_width))
+            bucket: self._captured(InputShape(bucket, bucket, bucket, table_width, max_q=1))
             for bucket in reversed(buckets(sequences))
         }
         self._graphs = dict(sorted(graphs.items()))

@@ -30,11 +30,6 @@ class InputShape:
         sizes = (*[self.tokens] * 3, self.samples, self.sequences, self.sequences + 1)
         return tuple(accumulate((*sizes, self.sequences * self.table_width)))
 
-    @property
-    def size(self) -> int:
-        """Length of the array."""
-        return self.ends[-1]
-
 
 def exact_shape(batch: Batch) -> InputShape:
     """Return the shape of a batch without padding."""
@@ -45,11 +40,6 @@ def exact_shape(batch: Batch) -> InputShape:
         table_width=max(len(span.block_table) for span in batch.spans),
         max_q=max(span.length for span in batch.spans),
     )
-
-
-def decode_shape(sequences: int, table_width: int) -> InputShape:
-    """Return the shape of a step with one sampled token of each sequence."""
-    return InputShape(sequences, sequences, sequences, table_width, max_q=1)
 
 
 def pack(batch: Batch, shape: InputShape, pool: KVPool) -> "array[int]":
@@ -83,7 +73,7 @@ class StepInputs:
     """A packed array on a device, as views by name."""
 
     def __init__(self, shape: InputShape, packed: torch.Tensor) -> None:
-        """`packed` is int32[shape.size]."""
+        """`packed` is int32[shape.ends[-1]]."""
         self.shape, self.packed = shape, packed
         starts = (0, *shape.ends)
         fields = [packed[a:b] for a, b in zip(starts, shape.ends, strict=False)]

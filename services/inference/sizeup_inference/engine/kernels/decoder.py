@@ -25,6 +25,10 @@ from sizeup_inference.engine.quantization.modules import QuantizedEmbedding, Qua
 PAGE_SIZE = 32
 """Tokens in a page of the KV pool: the depth of one AMX tile, which a page's values fill."""
 
+_SIZES = ("hidden", "intermediate", "heads", "kv_heads", "head_dim", "vocab")
+_CONSTANTS = ("epsilon", "rope_scale")
+"""Fields of Architecture that Model has as well."""
+
 _NO_MEMORY, _BAD_TOKEN = 1, 2
 _ALIGNMENT = 64
 
@@ -84,38 +88,29 @@ class CompiledDecoder(ForwardPass):
             level=self.level,
             format=_code(found.format, found.dtype),
             head_format=_code(format_of(found.head), found.dtype),
-            hidden=found.hidden,
-            intermediate=found.intermediate,
-            heads=found.heads,
-            kv_heads=found.kv_heads,
-            head_dim=found.head_dim,
-            vocab=found.vocab,
             layer_count=len(layers),
             page_size=self.pool.layout.page_size,
-            epsilon=found.epsilon,
             scale=found.head_dim**-0.5,
-            rope_scale=found.rope_scale,
-            inverse_frequencies=self._keep(found.inverse_frequencies.float()),
-            final_norm=self._keep(found.final_norm.detach().float()),
+            inverse_frequencies=self._keep(found.inverse_frequencies),
+            final_norm=self._keep(found.final_norm),
             head=head,
             embedding=embedding,
             layers=self._layers,
+            **{name: getattr(found, name) for name in (*_SIZES, *_CONSTANTS)},
         )
         if found.tied:
             _free(found.head)
             _free(found.embedding)
 
     def _pack_layer(self, index: int, weights: LayerWeights) -> Layer:
-        biases: list[torch.Tensor] = [
-            linear.bias for linear in weights.qkv if linear.bias is not None
-        ]
+        biases = tuple(linear.bias for linear in weights.qkv if linear.bias is not None)
         dtype = self.pool.keys[index].dtype
         return Layer(
-            input_norm=self._keep(weights.input_norm.detach().float()),
-            post_norm=self._keep(weights.post_norm.detach().float()),
-            q_norm=None if weights.q_norm is None else self._keep(weights.q_norm.detach().float()),
-            k_norm=None if weights.k_norm is None else self._keep(weights.k_norm.detach().float()),
-            qkv_bias=self._keep(torch.cat(biases).detach().float()) if biases else None,
+            input_norm=self._keep(weights.input_norm),
+            post_norm=self._keep(weights.post_norm),
+            q_norm=self._keep(weights.q_norm),
+            k_norm=self._keep(weights.k_norm),
+            qkv_bias=self._keep(torch.cat(biases) if biases else None),
             qkv=self._pack_linears(weights.qkv, dtype),
             o=self._pack_linears([weights.o], dtype),
             gate_up=self._pack_linears(weights.gate_up, dtype, interleave=True),
@@ -125,9 +120,9 @@ class CompiledDecoder(ForwardPass):
             window=weights.window or 0,
         )
 
-    def _pack_embedding(self, found: Architecture) -> int:
+    def _pack_embedding(self, found: Architecture) -> int | None:
         if not isinstance(found.embedding, QuantizedEmbedding):
-            return self._keep(found.embedding.weight.detach())
+            return self._keep(found.embedding.weight, found.dtype)
         address = self._pack_linears([_as_linear(found.embedding)], found.dtype)
         _free(found.embedding)
         return address
@@ -172,10 +167,11 @@ class CompiledDecoder(ForwardPass):
         size = sum(_panels(m.out_features) * self._panel_bytes(m, dtype) for m in group)
         return -(-size // _ALIGNMENT) * _ALIGNMENT
 
-    def _keep(self, tensor: torch.Tensor) -> int:
-        contiguous = tensor.contiguous()
-        self._kept.append(contiguous)
-        return contiguous.data_ptr()
+    def _keep(self, tensor: torch.Tensor | None, dtype: torch.dtype = torch.float32) -> int | None:
+        if tensor is None:
+            return None
+        self._kept.append(tensor.detach().to(dtype).contiguous())
+        return self._kept[-1].data_ptr()
 
     def run(self, batch: Batch) -> Forwarded:
         """Compute a step. Raises ValueError for a token outside the vocabulary, and MemoryError."""

@@ -26,14 +26,16 @@ class Level(IntEnum):
     AMX = 2
 
 
+def _fields(kind: type[Any], names: str) -> tuple[tuple[str, type[Any]], ...]:
+    return tuple((name, kind) for name in names.split())
+
+
 class Layer(ctypes.Structure):
     """Layer in decoder.h."""
 
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("input_norm", "post_norm", "q_norm", "k_norm")),
-        *((name, ctypes.c_void_p) for name in ("qkv_bias", "qkv", "o", "gate_up", "down")),
-        ("keys", ctypes.c_void_p),
-        ("values", ctypes.c_void_p),
+        *_fields(ctypes.c_void_p, "input_norm post_norm q_norm k_norm qkv_bias"),
+        *_fields(ctypes.c_void_p, "qkv o gate_up down keys values"),
         ("window", ctypes.c_int64),
     )
 
@@ -42,13 +44,10 @@ class Model(ctypes.Structure):
     """Model in decoder.h."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("dtype", "level", "format", "head_format")),
-        *((name, ctypes.c_int64) for name in ("hidden", "intermediate")),
-        *((name, ctypes.c_int64) for name in ("heads", "kv_heads", "head_dim", "vocab")),
-        *((name, ctypes.c_int64) for name in ("layer_count", "page_size")),
-        *((name, ctypes.c_double) for name in ("epsilon", "scale", "rope_scale")),
-        *((name, ctypes.c_void_p) for name in ("inverse_frequencies", "final_norm", "head")),
-        ("embedding", ctypes.c_void_p),
+        *_fields(ctypes.c_int64, "dtype level format head_format hidden intermediate heads"),
+        *_fields(ctypes.c_int64, "kv_heads head_dim vocab layer_count page_size"),
+        *_fields(ctypes.c_double, "epsilon scale rope_scale"),
+        *_fields(ctypes.c_void_p, "inverse_frequencies final_norm head embedding"),
         ("layers", ctypes.POINTER(Layer)),
     )
 
@@ -57,10 +56,9 @@ class Step(ctypes.Structure):
     """Step in decoder.h."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("rows", "spans", "samples")),
-        *((name, ctypes.c_void_p) for name in ("ids", "lengths", "contexts", "first_page")),
-        *((name, ctypes.c_void_p) for name in ("pages", "sample_rows", "logits_rows", "masks")),
-        *((name, ctypes.c_void_p) for name in ("logits", "best", "hidden")),
+        *_fields(ctypes.c_int64, "rows spans samples"),
+        *_fields(ctypes.c_void_p, "ids lengths contexts first_page pages sample_rows logits_rows"),
+        *_fields(ctypes.c_void_p, "masks logits best hidden"),
     )
 
 

@@ -39,15 +39,15 @@ def loaded_bytes(file_bytes: int, config: PretrainedConfig, dtype: str, form: Fo
 
     `dtype` is auto or that of the loaded weights; `form` the one they are quantized to on load.
     """
-    own = _torch_dtype(getattr(config, "dtype", None) or torch.float32)
-    loaded = own if dtype == "auto" else _torch_dtype(dtype)
+    own = torch_dtype(getattr(config, "dtype", None) or torch.float32)
+    loaded = own if dtype == "auto" else torch_dtype(dtype)
     weights = file_bytes * 8 / _stored_bits(config, own)
     if form is not None:
         return int(weights * torch.bfloat16.itemsize * _QUANTIZED_SHARE[form])
     return int(weights * loaded.itemsize)
 
 
-def _torch_dtype(dtype: str | torch.dtype) -> torch.dtype:
+def torch_dtype(dtype: str | torch.dtype) -> torch.dtype:
     found = getattr(torch, str(dtype).removeprefix("torch."))
     assert isinstance(found, torch.dtype)
     return found

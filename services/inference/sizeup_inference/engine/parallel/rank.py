@@ -34,7 +34,10 @@ def main() -> NoReturn:
     try:
         _serve(rank_0)
     except BaseException as error:  # noqa: BLE001  # reported
-        rank_0.report_failure(error)
+        from sizeup_inference.engine.parallel.messages import Failed
+
+        trace = "".join(traceback.format_exception(error))
+        rank_0.report(Failed(f"{type(error).__name__}: {error}", trace))
     os._exit(1)
 
 
@@ -55,13 +58,6 @@ class RankZero:
         """Send a message; a rank whose rank 0 has ended is about to end as well."""
         with self._lock:
             self._connection.send(message)
-
-    def report_failure(self, error: BaseException) -> None:
-        """Send the error that ends this rank."""
-        from sizeup_inference.engine.parallel.messages import Failed
-
-        trace = "".join(traceback.format_exception(error))
-        self.report(Failed(f"{type(error).__name__}: {error}", trace))
 
     def _receive(self) -> None:
         try:

@@ -109,11 +109,10 @@ def _sample_with_kernels(
 def _sample_with_torch(
     logits: torch.Tensor, sequences: Sequence[SequenceState], ahead: int | None
 ) -> list[Sampled | None]:
-    largest, greedy = logits.max(dim=-1)  # NaN where the row has one
-    rows = zip(logits, sequences, greedy.tolist(), largest.isfinite().tolist(), strict=True)
+    best = torch_sampling.argmax_rows(logits).tolist()
     return [
-        _sample_row_with_torch(row, sequence, best, ahead) if finite else None
-        for row, sequence, best, finite in rows
+        None if greedy < 0 else _sample_row_with_torch(row, sequence, greedy, ahead)
+        for row, sequence, greedy in zip(logits, sequences, best, strict=True)
     ]
 
 

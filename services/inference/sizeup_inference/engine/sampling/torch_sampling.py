@@ -38,12 +38,7 @@ def _draw_slice(logits: torch.Tensor, table: torch.Tensor, *, filters: bool) -> 
     if filters:
         ids = logits.sort(descending=True, stable=True).indices
         scaled = scaled.masked_fill(~_kept(scaled, ids, top_k, top_p, min_p), -torch.inf)
-    cumulative = scaled.softmax(-1).cumsum(-1)
-    total = cumulative[:, -1:].contiguous()
-    index = torch.searchsorted(cumulative, uniform * total, right=True)
-    # Rounding may put the target past the end: then the last token with a weight is meant.
-    last = torch.searchsorted(cumulative, total)
-    return torch.minimum(index, last)[:, 0]
+    return _pick(scaled.softmax(-1), uniform)
 
 
 def _kept(
@@ -68,7 +63,7 @@ def _kept(
 def draw(row: torch.Tensor, params: SamplingParams, uniform: float) -> int:
     """Return the token id at `uniform`, in [0, 1), of a row's CDF; temperature is 1e-30 or more."""
     if not params.top_k and params.top_p >= 1 and not params.min_p:
-        return _pick(_probabilities(row, row.max(), params.temperature), uniform)
+        return int(_pick(_probabilities(row, row.max(), params.temperature)[None], uniform))
     weights, ids = _candidates(row, params)
     keep = torch.ones_like(weights, dtype=torch.bool)
     if params.top_p < 1:
@@ -77,7 +72,7 @@ def draw(row: torch.Tensor, params: SamplingParams, uniform: float) -> int:
         keep &= weights >= params.min_p * weights[0]
     # In token id order: the rounding of a batch may swap the ranks of two near-equal tokens.
     kept, order = ids[keep].sort()
-    return int(kept[_pick(weights[keep][order], uniform)])
+    return int(kept[_pick(weights[keep][order][None], uniform)])
 
 
 def _candidates(row: torch.Tensor, params: SamplingParams) -> tuple[torch.Tensor, torch.Tensor]:
@@ -109,12 +104,14 @@ def _probabilities(logits: torch.Tensor, largest: torch.Tensor, temperature: flo
     return torch.softmax((logits.double() - largest) / temperature, dim=-1)
 
 
-def _pick(weights: torch.Tensor, uniform: float) -> int:
-    """Invert the CDF of unnormalized weights."""
+def _pick(weights: torch.Tensor, uniform: torch.Tensor | float) -> torch.Tensor:
+    """Invert the CDF of each row of unnormalized weights: [rows, tokens] to int64[rows]."""
     cumulative = weights.cumsum(-1)
-    index = torch.searchsorted(cumulative, uniform * cumulative[-1], right=True)
+    total = cumulative[:, -1:].contiguous()
+    index = torch.searchsorted(cumulative, uniform * total, right=True)
     # Rounding may put the target past the end: then the last token with a weight is meant.
-    return min(int(index), int(weights.nonzero()[-1]))
+    last = torch.searchsorted(cumulative, total)
+    return torch.minimum(index, last)[:, 0]
 
 
 def logprobs(row: torch.Tensor, token_id: int, count: int) -> Logprobs:

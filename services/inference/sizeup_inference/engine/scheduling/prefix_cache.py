@@ -84,7 +84,8 @@ class PrefixCache:
             return None
         end = min(end, leader.num_tokens // self._page_size)
         pages = range(first, end)
-        common = next((i for i in pages if self._differ(sequence, leader, i)), end)
+        differing = (i for i in pages if self._tokens(sequence, i) != self._tokens(leader, i))
+        common = next(differing, end)
         return Lead(leader, common * self._page_size)
 
     def _shareable_pages(self, sequence: SequenceState) -> int:
@@ -95,9 +96,6 @@ class PrefixCache:
     def _key(self, sequence: SequenceState, index: int, ids: list[int]) -> PageKey:
         parent = ids[index - 1] if index else sequence.request.cache_salt
         return parent, self._tokens(sequence, index)
-
-    def _differ(self, one: SequenceState, other: SequenceState, index: int) -> bool:
-        return self._tokens(one, index) != self._tokens(other, index)
 
     def _tokens(self, sequence: SequenceState, index: int) -> tuple[int, ...]:
         start = index * self._page_size
