@@ -60,22 +60,16 @@ class Forwarded:
     hidden: torch.Tensor | None
     """The last hidden states of every row, [rows, hidden_size], where the batch wants them."""
 
+    def result(self) -> "Forwarded":
+        """Return this: a batch that was computed at once is Launched as well."""
+        return self
+
 
 class Launched(Protocol):
     """A batch that is being computed."""
 
     def result(self) -> Forwarded:
         """Wait for the batch. Raises what the computation raises."""
-
-
-@dataclass(frozen=True, slots=True)
-class Computed:
-    """A batch that has been computed."""
-
-    forwarded: Forwarded
-
-    def result(self) -> Forwarded:
-        return self.forwarded
 
 
 class ForwardPass(ABC):
@@ -93,7 +87,7 @@ class ForwardPass(ABC):
 
     def launch(self, batch: Batch, after: Any = None) -> Launched:
         """Start a batch. `after` is the launched batch that `batch.ids_from` refers to."""
-        return Computed(self.run(batch))
+        return self.run(batch)
 
     @abstractmethod
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:

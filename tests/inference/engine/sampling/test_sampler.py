@@ -22,7 +22,7 @@ from inference.engine.sampling.rows import VOCABULARY, logits_row, sequence_of
 from sizeup_inference.engine.kernels.sampling import SamplingKernels
 from sizeup_inference.engine.protocol import SamplingParams
 from sizeup_inference.engine.sampling.sampler import KERNELS, Sampled, adjust, sample
-from sizeup_inference.engine.scheduling.uniforms import Uniforms
+from sizeup_inference.engine.scheduling.sequence import Uniforms
 
 torch.set_num_threads(1)
 

@@ -40,6 +40,10 @@ class _Proposal:
     tokens: list[int] = field(default_factory=list)
 
 
+_Part = tuple[SequenceState, Sequence[int], int, bool]
+"""A sequence, tokens of it, the position after them, and whether the next token is sampled."""
+
+
 class Drafter:
     """Proposes tokens for steps. Used by the compute thread only."""
 
@@ -139,7 +143,9 @@ class Drafter:
                     proposal.tokens.append(token)
             ahead += 1
             growing = [p for p in growing if len(p.tokens) == ahead < p.room]
-            batch = self._next_batch(growing)
+            batch = self._batch(
+                (p.sequence, p.tokens[-1:], p.num_tokens + len(p.tokens), True) for p in growing
+            )
         self._proposals = [p for p in self._proposals if p.tokens]
 
     def _catch_up(
@@ -150,7 +156,7 @@ class Drafter:
         Returns them with the sequences of which it lacks none any more and that have room.
         """
         left = _CATCH_UP + sum(chunk.length for chunk in chunks)
-        rows = _Rows(self._page_size)
+        parts: list[_Part] = []
         ready = []
         for chunk in sorted(chunks, key=lambda c: c.sequence not in rooms):
             sequence = chunk.sequence
@@ -165,16 +171,24 @@ class Drafter:
             left -= len(ids)
             sequence.num_drafted = end
             is_ready = end == sequence.num_tokens and sequence in rooms
-            rows.add(sequence, ids, end, is_sampled=is_ready)
+            parts.append((sequence, ids, end, is_ready))
             if is_ready:
                 ready.append(_Proposal(sequence, rooms[sequence], end))
-        return rows.batch(), ready
+        return self._batch(parts), ready
 
-    def _next_batch(self, proposals: Iterable[_Proposal]) -> Batch:
-        rows = _Rows(self._page_size)
-        for p in proposals:
-            rows.add(p.sequence, p.tokens[-1:], p.num_tokens + len(p.tokens), is_sampled=True)
-        return rows.batch()
+    def _batch(self, parts: Iterable[_Part]) -> Batch:
+        ids: list[int] = []
+        spans: list[Span] = []
+        samples: list[int] = []
+        wants_logits: list[bool] = []
+        for sequence, new, end, is_sampled in parts:
+            table = sequence.block_table[: -(-end // self._page_size)]
+            spans.append(Span(len(ids), len(new), end, tuple(table)))
+            ids += new
+            if is_sampled:
+                samples.append(len(ids) - 1)
+                wants_logits.append(not is_argmax(sequence))
+        return Batch(ids, tuple(spans), samples, wants_logits, wants_hidden=False)
 
     def _run(
         self, batch: Batch, proposals: Sequence[_Proposal], ahead: int
@@ -204,33 +218,6 @@ class Drafter:
             if self._contents[page] == content:
                 return
             self._contents[page] = content
-
-
-class _Rows:
-    """A batch of the draft model in the making."""
-
-    def __init__(self, page_size: int) -> None:
-        self._page_size = page_size
-        self._ids: list[int] = []
-        self._spans: list[Span] = []
-        self._samples: list[int] = []
-        self._wants_logits: list[bool] = []
-
-    def add(
-        self, sequence: SequenceState, ids: Sequence[int], end: int, *, is_sampled: bool
-    ) -> None:
-        """Add tokens that end before position `end` of a sequence."""
-        table = sequence.block_table[: -(-end // self._page_size)]
-        self._spans.append(Span(len(self._ids), len(ids), end, tuple(table)))
-        self._ids += ids
-        if is_sampled:
-            self._samples.append(len(self._ids) - 1)
-            self._wants_logits.append(not is_argmax(sequence))
-
-    def batch(self) -> Batch:
-        return Batch(
-            self._ids, tuple(self._spans), self._samples, self._wants_logits, wants_hidden=False
-        )
 
 
 def _compare(proposal: _Proposal) -> tuple[int, int]:

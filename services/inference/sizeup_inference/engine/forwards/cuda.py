@@ -55,18 +55,15 @@ class CudaDevice:
     def capture(self, compute: Callable[[], T]) -> tuple[T, Callable[[], None]]:
         # Graphs and their streams belong to the current device, which is GPU 0 in every thread.
         with torch.cuda.device(self._device):
-            return self._captured(compute)
-
-    def _captured(self, compute: Callable[[], T]) -> tuple[T, Callable[[], None]]:
-        side = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream(self._device))
-        with torch.cuda.stream(side):
-            for _ in range(_WARM_UP_RUNS):
-                compute()
-        torch.cuda.current_stream(self._device).wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._graph_memory):
-            result = compute()
+            side = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+            side.wait_stream(torch.cuda.current_stream(self._device))
+            with torch.cuda.stream(side):
+                for _ in range(_WARM_UP_RUNS):
+                    compute()
+            torch.cuda.current_stream(self._device).wait_stream(side)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=self._graph_memory):
+                result = compute()
 
         def replay() -> None:
             with torch.cuda.device(self._device):

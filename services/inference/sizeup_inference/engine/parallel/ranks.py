@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Future
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
@@ -75,28 +75,28 @@ class Ranks:
 
         Raises LoadError once a rank is lost: a collective of NCCL may never return then.
         """
-        done: Future[T] = Future()
+        outcomes: queue.SimpleQueue[T | BaseException] = queue.SimpleQueue()
 
         def fail(reason: str) -> None:
-            _set_error(done, LoadError(reason))
+            outcomes.put(LoadError(reason))
 
         def run() -> None:
             try:
-                result = function()
+                outcomes.put(function())
             except BaseException as error:  # noqa: BLE001  # it is the caller's to handle
                 if not self._lost.wait(_REASON_SECONDS):
-                    _set_error(done, error)
-            else:
-                with contextlib.suppress(InvalidStateError):
-                    done.set_result(result)
+                    outcomes.put(error)
 
         self.when_lost(fail)
         threading.Thread(target=run, name="rank 0", daemon=True).start()
         try:
-            return done.result()
+            outcome = outcomes.get()
         finally:
             with self._lock:
                 self._on_lost.remove(fail)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
 
     def when_lost(self, on_lost: OnLost) -> None:
         """Call back with the reason, from any thread, at once if the ranks are lost already."""
@@ -208,8 +208,3 @@ def _exit_code(process: "subprocess.Popen[bytes]") -> str:
     except subprocess.TimeoutExpired:
         return "no exit code"
     return f"exit code {code}" if code >= 0 else f"signal {-code}"
-
-
-def _set_error(future: "Future[Any]", error: BaseException) -> None:
-    with contextlib.suppress(InvalidStateError):
-        future.set_exception(error)

@@ -55,9 +55,16 @@ def _kept(
     ranks = torch.arange(scaled.shape[-1], device=scaled.device)
     keep = (top_k == 0) | (ranks < top_k)
     weights = scaled.gather(-1, ids).masked_fill(~keep, -torch.inf).softmax(-1)
-    keep &= (top_p >= 1) | (weights.cumsum(-1) - weights < top_p)
-    keep &= weights >= min_p * weights[:, :1]
+    keep &= _probable(weights, top_p, min_p)
     return torch.zeros_like(keep).scatter(-1, ids, keep)
+
+
+def _probable(
+    weights: torch.Tensor, top_p: torch.Tensor | float, min_p: torch.Tensor | float
+) -> torch.Tensor:
+    """Return which of these probabilities, the largest first, top_p and min_p keep."""
+    in_nucleus = (weights.cumsum(-1) - weights < top_p) | (top_p >= 1)
+    return in_nucleus & (weights >= min_p * weights[..., :1])
 
 
 def draw(row: torch.Tensor, params: SamplingParams, uniform: float) -> int:
@@ -65,11 +72,7 @@ def draw(row: torch.Tensor, params: SamplingParams, uniform: float) -> int:
     if not params.top_k and params.top_p >= 1 and not params.min_p:
         return int(_pick(_probabilities(row, row.max(), params.temperature)[None], uniform))
     weights, ids = _candidates(row, params)
-    keep = torch.ones_like(weights, dtype=torch.bool)
-    if params.top_p < 1:
-        keep &= weights.cumsum(-1) - weights < params.top_p
-    if params.min_p:
-        keep &= weights >= params.min_p * weights[0]
+    keep = _probable(weights, params.top_p, params.min_p)
     # In token id order: the rounding of a batch may swap the ranks of two near-equal tokens.
     kept, order = ids[keep].sort()
     return int(kept[_pick(weights[keep][order][None], uniform)])

@@ -1,12 +1,12 @@
 """The state of one choice of a request: tokens, block table, computed length. Pure."""
 
+import random
 from array import array
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from sizeup_inference.engine.protocol import ConstraintState, EngineRequest, Finish, Pooling
 from sizeup_inference.engine.scheduling.page_allocator import BlockTable
-from sizeup_inference.engine.scheduling.uniforms import Uniforms
 
 
 @dataclass(slots=True, eq=False)
@@ -35,7 +35,7 @@ class SequenceState:
     num_preemptions: int = 0
     constraint: ConstraintState | None = field(init=False)
     """Of its output so far; a preemption keeps it, like the output."""
-    generator: Uniforms = field(init=False)
+    generator: "Uniforms" = field(init=False)
     """Private to this choice, so that neither the batch nor a preemption changes its output."""
 
     _distinct: set[int] = field(default_factory=set)
@@ -120,3 +120,22 @@ class Lead:
     def continues(self) -> bool:
         """Whether more of the common prefix is to come; a sequence without pages is not running."""
         return bool(self.sequence.block_table) and self.sequence.num_computed < self.num_tokens
+
+
+class Uniforms:
+    """Numbers in [0, 1), one for each sampled token; those ahead can be read before their turn."""
+
+    def __init__(self, seed: int | None) -> None:
+        """None seeds at random."""
+        self._random = random.Random(seed)
+        self._ahead: deque[float] = deque()
+
+    def random(self) -> float:
+        """Take the next number."""
+        return self._ahead.popleft() if self._ahead else self._random.random()
+
+    def peek(self, ahead: int) -> float:
+        """Return the number that is taken after `ahead` others, and leave it."""
+        while len(self._ahead) <= ahead:
+            self._ahead.append(self._random.random())
+        return self._ahead[ahead]
