@@ -207,7 +207,6 @@ def test_facts_are_those_of_the_model_before_packing(make: Make) -> None:
     model = random_model(random_config("qwen2-gqa7-untied"))
     made, _ = make(unaltered)
     weights = sum(p.nbytes for p in model.parameters())
-    assert made.parameters == model.num_parameters()
     assert weights <= made.memory_bytes < weights + 1000
     assert (made.dtype, made.device_bytes, made.threads) == (torch.float32, 0, 1)
     assert made.config.num_hidden_layers == 2
@@ -222,7 +221,6 @@ def test_weights_are_quantized_on_every_path(make: Make, form: Format, compiled:
     made, loads = make(unaltered, replace(OPTIONS, compiled=compiled, quantization=form))
     assert isinstance(made.forward, CompiledDecoder) is compiled
     assert loads == 1
-    assert made.parameters == plain.parameters
     assert made.memory_bytes < plain.memory_bytes * (0.3 if form is Format.INT8 else 0.25)
     expected = expected_logits(unaltered)
     error = (last_logits(made.forward) - expected).norm() / expected.norm()

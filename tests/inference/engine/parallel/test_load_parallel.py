@@ -104,7 +104,7 @@ def test_memory_is_that_of_both_ranks(two_ranks: Ranks) -> None:
     weights = sum(p.nbytes for p in model.parameters())
     norms = sum(p.nbytes for name, p in model.named_parameters() if "norm" in name)
     assert weights + norms <= loaded.memory_bytes < weights + norms + 4000  # and buffers, padding
-    assert (loaded.tensor_parallel, loaded.parameters) == (2, model.num_parameters())
+    assert loaded.tensor_parallel == 2
     assert loaded.device_bytes == 0
     assert loaded.forward.pool.layout.kv_heads == 1
     assert not any(path.enabled for path in loaded.fast_paths)

@@ -1,5 +1,6 @@
 """Choose what computes steps: the compiled decoder, the paged forward pass, or the plain one."""
 
+import functools
 import logging
 import time
 from collections.abc import Callable
@@ -63,7 +64,6 @@ class LoadedForward:
     config: PretrainedConfig
     """That of the language model."""
     dtype: torch.dtype
-    parameters: int
     memory_bytes: int
     """Of the weights."""
     device_bytes: int
@@ -100,10 +100,9 @@ def make_forward(
     Raises LoadError, and whatever `load` raises.
     """
     model = load()
-    parameters = model.num_parameters()
-    threads = options.threads or step_threads(parameters, options.available_cpus)
+    threads = options.threads or step_threads(model.num_parameters(), options.available_cpus)
     _quantize(model, options)
-    facts = _facts(model, parameters, threads)
+    facts = _facts(model, threads)
     reason = _unusable_reason(model, options)
     if reason is None:
         pool = make_pool(model, options.pool, COMPILED_PAGE_SIZE)
@@ -116,17 +115,18 @@ def make_forward(
             reason = check.difference(decoder, model)
         if reason is None:
             paths = (FastPath(_COMPILED, enabled=True), *unused_paths("on a CPU"))
-            return facts(decoder, decoder.level.name.lower(), paths)
+            return facts(decoder, kernels=decoder.level.name.lower(), fast_paths=paths)
         decoder.close()
         log.error("kernels.unused", extra={"reason": reason})
     device = find_device(model)
     paths = (FastPath(_COMPILED, enabled=False, reason=reason),)
     if isinstance(device, str):
         plain = TransformersForward(model, make_pool(model, options.pool, PAGE_SIZE))
-        return facts(plain, "transformers", (*paths, *unused_paths(device)))
+        paths = (*paths, *unused_paths(device))
+        return facts(plain, kernels="transformers", fast_paths=paths)
     forward, tried = make_paged(model, options.pool, device)
     kernels = "varlen_attn" if isinstance(forward, PagedForward) else "transformers"
-    return facts(forward, kernels, (*paths, *tried))
+    return facts(forward, kernels=kernels, fast_paths=(*paths, *tried))
 
 
 def step_threads(parameters: int, cpus: int) -> int:
@@ -149,16 +149,16 @@ def _quantize(model: PreTrainedModel, options: ForwardOptions) -> None:
     log.info("weights.quantized", extra={"format": options.quantization, "seconds": seconds})
 
 
-def _facts(
-    model: PreTrainedModel, parameters: int, threads: int
-) -> Callable[[ForwardPass, str, tuple[FastPath, ...]], LoadedForward]:
+def _facts(model: PreTrainedModel, threads: int) -> Callable[..., LoadedForward]:
     """Measure a model, before its weights are packed."""
     weights = [local_part(t) for t in (*model.parameters(), *model.buffers())]
-    memory = sum(stored_bytes(t) for t in weights)
-    on_devices = sum(stored_bytes(t) for t in weights if t.device.type != "cpu")
-    config, dtype = text_config(model), model.dtype
-    return lambda forward, kernels, paths: LoadedForward(
-        forward, config, dtype, parameters, memory, on_devices, kernels, threads, paths
+    return functools.partial(
+        LoadedForward,
+        config=text_config(model),
+        dtype=model.dtype,
+        memory_bytes=sum(stored_bytes(t) for t in weights),
+        device_bytes=sum(stored_bytes(t) for t in weights if t.device.type != "cpu"),
+        threads=threads,
     )
 
 

@@ -14,15 +14,10 @@ void store_row(const Heads *heads, void *target, const float *source, int64_t co
         memcpy(target, source, (size_t)count * sizeof(float));
 }
 
-static int64_t page_elements(const Heads *heads)
-{
-    return heads->head_dim * heads->page_size;
-}
-
 static char *at(const void *pool, const Heads *heads, int64_t page, int64_t head)
 {
-    return (char *)pool +
-           (size_t)((page * heads->kv_heads + head) * page_elements(heads) * heads->size);
+    const int64_t bytes = heads->head_dim * heads->page_size * heads->size;
+    return (char *)pool + (size_t)((page * heads->kv_heads + head) * bytes);
 }
 
 void store_kv(const Heads *heads, void *keys, void *values, const int64_t *pages, int64_t position,
@@ -67,11 +62,6 @@ static int64_t block_tokens(const Heads *heads)
     return MAX(1, ROWS * heads->kv_heads / heads->heads);
 }
 
-static int64_t block_rows(const Heads *heads)
-{
-    return block_tokens(heads) * (heads->heads / heads->kv_heads);
-}
-
 typedef struct {
     void *query;         /* [rows, head_dim] */
     float *scores;       /* [rows, KEYS] */
@@ -83,8 +73,8 @@ typedef struct {
 
 static Scratch lay_out(const Heads *heads, uintptr_t *next)
 {
-    const int64_t rows = block_rows(heads), dim = heads->head_dim;
-    const int64_t pages = KEYS / heads->page_size;
+    const int64_t rows = block_tokens(heads) * (heads->heads / heads->kv_heads);
+    const int64_t dim = heads->head_dim, pages = KEYS / heads->page_size;
     Scratch s;
     s.query = take(next, rows * dim * heads->size);
     s.scores = take(next, rows * KEYS * 4);

@@ -26,12 +26,6 @@ typedef struct {
     int64_t block, count, from, depth;
 } Piece;
 
-INLINE Cutting cut(int64_t blocks, int64_t depth)
-{
-    const int64_t cuts = (depth + CHUNK - 1) / CHUNK, together = MAX(1, CHUNK / depth);
-    return (Cutting){blocks, depth, cuts, together, (blocks + together - 1) / together * cuts};
-}
-
 INLINE Piece piece_at(const void *const *group, const Cutting *cutting, int64_t index)
 {
     const int64_t block = index / cutting->cuts * cutting->together;
@@ -127,7 +121,9 @@ TARGET_BF16
 static void avx512_bf16(const void *a, int64_t lda, int64_t rows, const void *const *weights,
                         int64_t panels, int64_t blocks, int64_t depth, float *c, int64_t ldc)
 {
-    const Cutting cutting = cut(blocks, depth);
+    const int64_t cuts = (depth + CHUNK - 1) / CHUNK, together = MAX(1, CHUNK / depth);
+    const Cutting cutting = {blocks, depth, cuts, together,
+                             (blocks + together - 1) / together * cuts};
     for (int64_t p = 0, width; p < panels; p += width) {
         const int wide = panels - p >= WIDE;
         width = wide ? WIDE : 1;

@@ -92,7 +92,7 @@ static int64_t draw_filtered(const Row *row, const Parameters *p, float scale, f
         keep_top_p(&c, row, least, p->top_p * total);
     row->passes->drop_below(c.weights, c.count, (float)p->min_p, c.weights);
     const int64_t id = draw_from_candidates(row, &c, p->uniform);
-    close_candidates(&c);
+    free(c.ids);
     return id;
 }
 
@@ -140,7 +140,7 @@ int64_t sizeup_sample(int64_t instructions, const float *logits, int64_t size, d
     int64_t result = open_row(&row, instructions, logits, size);
     if (!result)
         result = temperature > 0.0 ? draw(&row, &parameters) : find_largest(&row);
-    close_row(&row);
+    free(row.sums);
     return result;
 }
 
@@ -179,7 +179,7 @@ static int64_t fill_top(const Row *row, int64_t count, double log_sum, int32_t *
         ids[i] = c.ids[i];
         logprobs[i] = c.logits[i] - log_sum;
     }
-    close_candidates(&c);
+    free(c.ids);
     return 0;
 }
 
@@ -197,6 +197,6 @@ int64_t sizeup_logprobs(int64_t instructions, const float *logits, int64_t size,
         if (count > 0)
             result = fill_top(&row, count, log_sum, ids, logprobs);
     }
-    close_row(&row);
+    free(row.sums);
     return result;
 }

@@ -103,7 +103,7 @@ static void keep_largest(Candidates *c, const Passes *passes, const Ranking *r, 
     passes->drop_below(r->values, r->count, limit, c->weights);
 }
 
-/* Return INVALID_ROW if a logit is NaN or +inf, or if all are -inf. Free with close_row. */
+/* Return INVALID_ROW if a logit is NaN or +inf, or if all are -inf. The caller frees `sums`. */
 static int open_row(Row *row, int64_t instructions, const float *logits, int64_t size)
 {
     row->passes = vectors_of(instructions)->passes;
@@ -118,11 +118,6 @@ static int open_row(Row *row, int64_t instructions, const float *logits, int64_t
     row->spare = row->maxima + row->blocks * WIDTH;
     row->largest = row->passes->find_maxima(logits, size, row->maxima);
     return isfinite(row->largest) ? 0 : INVALID_ROW;
-}
-
-static void close_row(Row *row)
-{
-    free(row->sums);
 }
 
 static int reaches(const Row *row, int64_t block, float bound)
@@ -144,7 +139,7 @@ static int64_t find_largest(const Row *row)
     return i;
 }
 
-/* Collect the logits >= bound. Free with close_candidates. */
+/* Collect the logits >= bound. The caller frees `ids`. */
 static int open_candidates(Candidates *c, const Row *row, float bound)
 {
     int64_t capacity = WIDTH;
@@ -165,11 +160,6 @@ static int open_candidates(Candidates *c, const Row *row, float bound)
                                      bound, c->ids + c->count, c->logits + c->count);
     }
     return 0;
-}
-
-static void close_candidates(Candidates *c)
-{
-    free(c->ids);
 }
 
 /* A logit such that at least k are as large: the k-th largest maximum. */
