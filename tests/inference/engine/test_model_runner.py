@@ -70,7 +70,7 @@ def same(ours: torch.Tensor, theirs: torch.Tensor) -> None:
 def test_chunks_are_laid_out_consecutively() -> None:
     decoding = sequence(list(range(6)), [7, 8])
     prompt = sequence(list(range(10)), [3, 4, 5])
-    batch, rounds = make_batch([Chunk(decoding, 5, 1), Chunk(prompt, 2, 4)], PAGE_SIZE)
+    batch, rounds = make_batch([Chunk(decoding, 5, 1), Chunk(prompt, 2, 4)], PAGE_SIZE, {})
     assert list(batch.ids) == [5, 2, 3, 4, 5]
     assert (list(batch.samples), [r.sequences for r in rounds]) == ([0], [[decoding]])
     assert batch.spans == (
@@ -82,7 +82,7 @@ def test_chunks_are_laid_out_consecutively() -> None:
 def test_draft_tokens_follow_their_chunk_and_are_sampled_round_by_round() -> None:
     one, two = sequence(list(range(6)), [7, 8]), sequence(list(range(7)), [3, 4])
     chunks = [Chunk(one, 5, 1, drafts=(50, 51)), Chunk(two, 6, 1, drafts=(60,))]
-    batch, rounds = make_batch(chunks, PAGE_SIZE)
+    batch, rounds = make_batch(chunks, PAGE_SIZE, {})
     assert list(batch.ids) == [5, 50, 51, 6, 60]
     assert list(batch.samples) == [0, 3, 1, 4, 2]
     assert [r.sequences for r in rounds] == [[one, two], [one, two], [one]]

@@ -22,11 +22,6 @@ class Draw(NamedTuple):
     uniform: float
     """In [0, 1)."""
 
-    @property
-    def filters(self) -> bool:
-        """Whether tokens are excluded."""
-        return bool(self.top_k or self.top_p < 1 or self.min_p)
-
 
 @dataclass(frozen=True, slots=True)
 class Batch:

@@ -4,7 +4,6 @@ import functools
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
 import torch
 
@@ -15,8 +14,6 @@ from sizeup_inference.engine.sampling.prompt_logprobs import prompt_logprobs
 from sizeup_inference.engine.sampling.sampler import is_argmax, is_draw, next_draw
 from sizeup_inference.engine.scheduling.scheduler import Chunk, Step
 from sizeup_inference.engine.scheduling.sequence import SequenceState
-
-_NO_MASKS: Mapping[SequenceState, "array[int]"] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +164,7 @@ def _pooled(rows: torch.Tensor, chunk: Chunk) -> torch.Tensor:
 def make_batch(
     chunks: Sequence[Chunk],
     page_size: int,
-    masks: Mapping[SequenceState, "array[int]"] = _NO_MASKS,
+    masks: Mapping[SequenceState, "array[int]"],
     *,
     draws: bool = False,
     unseen: Sequence[SequenceState] = (),

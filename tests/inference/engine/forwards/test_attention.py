@@ -156,7 +156,7 @@ class Layer:
     def attend(
         self, chunks: list[Chunk], query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
     ) -> torch.Tensor:
-        batch, _ = make_batch(chunks, PAGE_SIZE)
+        batch, _ = make_batch(chunks, PAGE_SIZE, {})
         step_kv = self.make_kv(self.pool, batch)
         step_kv.update(key, value, 0)
         output, _ = pooled_attention(

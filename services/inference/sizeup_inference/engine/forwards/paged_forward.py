@@ -150,7 +150,7 @@ class PagedForward(ModuleForward):
         rows = self._device.upload(array("i", draws)).long()
         packed = array("d", [x for draw in draws.values() for x in draw])
         table = self._device.upload(packed).view(len(draws), -1)
-        filters = any(draw.filters for draw in draws.values())
+        filters = any(draw.top_k or draw.top_p < 1 or draw.min_p for draw in draws.values())
         tokens = draw_rows(logits[rows], table, filters=filters)
         return best.index_copy(0, rows, torch.where(best[rows] < 0, -1, tokens))
 

@@ -5,7 +5,6 @@ layer. int8 has a scale for each row, and torch multiplies it with activations i
 int4 has groups of 32 and torch's tinygemm kernel, which needs bfloat16.
 """
 
-from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -61,12 +60,21 @@ def _import_torchao() -> Any:
 def _quantize(torchao: Any, module: torch.nn.Module, form: Format, device: torch.device) -> None:
     module.to(device)
     first = next((m for m in module.modules() if type(m) is torch.nn.Linear), None)
-    check = None if first is None else _expect_product(first)
+    if first is None:
+        return
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(_TRIAL_ROWS, first.in_features, generator=generator).to(first.weight)
+    expected = _product(first, x)
     torchao.quantize_(module, _config(torchao, form), _is_linear)
-    if first is not None and check is not None:
-        difference = check(first)
-        if not difference <= _TOLERANCE[form]:  # nor NaN
-            raise LoadError(f"a product of {form} weights on {device} is wrong by {difference:.0%}")
+    difference = error(_product(first, x), expected)
+    if not difference <= _TOLERANCE[form]:  # nor NaN
+        raise LoadError(f"a product of {form} weights on {device} is wrong by {difference:.0%}")
+
+
+@torch.inference_mode()
+def _product(linear: torch.nn.Linear, x: torch.Tensor) -> torch.Tensor:
+    product: torch.Tensor = linear(x)
+    return product.float()
 
 
 def _config(torchao: Any, form: Format) -> Any:
@@ -81,16 +89,6 @@ def _config(torchao: Any, form: Format) -> Any:
 
 def _is_linear(module: torch.nn.Module, _name: str) -> bool:
     return type(module) is torch.nn.Linear
-
-
-@torch.inference_mode()
-def _expect_product(linear: torch.nn.Linear) -> Callable[[torch.nn.Linear], float]:
-    """Compute a product; return what compares a later one with it."""
-    weight = linear.weight
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(_TRIAL_ROWS, linear.in_features, generator=generator).to(weight)
-    expected = linear(x).float()
-    return torch.inference_mode()(lambda quantized: error(quantized(x).float(), expected))
 
 
 def _untie(model: PreTrainedModel) -> None:

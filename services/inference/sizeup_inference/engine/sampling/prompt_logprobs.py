@@ -1,10 +1,12 @@
 """Log-probabilities of prompt tokens, computed in slices of rows."""
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import torch
 
-from sizeup_inference.engine.protocol import MIN_LOGPROB, Logprobs
+from sizeup_inference.engine.protocol import Logprobs
+from sizeup_inference.engine.sampling.torch_sampling import logprobs
 
 _SLICE_ROWS = 128
 """Logits of 128 rows over 151,936 tokens take 78 MB in float32, their log-softmax as much again; a
@@ -25,17 +27,8 @@ def prompt_logprobs(
     result: list[Logprobs] = []
     for start in range(0, len(targets), _SLICE_ROWS):
         ids = targets[start : start + _SLICE_ROWS]
-        logprobs = head(hidden[start : start + len(ids)]).log_softmax(-1)
-        index = torch.tensor(ids, device=logprobs.device)[:, None]
-        chosen = logprobs.gather(-1, index)[:, 0].clamp(min=MIN_LOGPROB)
-        if chosen.isnan().any():  # one NaN or Inf logit makes the whole row NaN
+        found = list(logprobs(head(hidden[start : start + len(ids)]), ids, count))
+        if any(math.isnan(one.chosen) for one in found):
             return None
-        result += _rows(chosen, logprobs, count)
+        result += found
     return tuple(result)
-
-
-def _rows(chosen: torch.Tensor, logprobs: torch.Tensor, count: int) -> Iterator[Logprobs]:
-    values, ids = logprobs.topk(min(count, logprobs.shape[-1]))
-    tops = zip(ids.tolist(), values.clamp(min=MIN_LOGPROB).tolist(), strict=True)
-    for value, (tokens, likely) in zip(chosen.tolist(), tops, strict=True):
-        yield Logprobs(value, tuple(zip(tokens, likely, strict=True)))

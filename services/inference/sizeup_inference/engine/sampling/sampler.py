@@ -125,7 +125,8 @@ def _sample_row_with_torch(
         token_id = torch_sampling.draw(row, params, uniform)
     if params.logprobs is None:
         return Sampled(token_id, None)
-    return Sampled(token_id, torch_sampling.logprobs(row, token_id, params.logprobs))
+    found = torch_sampling.logprobs(row[None], [token_id], params.logprobs)
+    return Sampled(token_id, next(found))
 
 
 def _draw_parameters(

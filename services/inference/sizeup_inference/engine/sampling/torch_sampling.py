@@ -1,5 +1,7 @@
 """Sampling with torch: on a GPU, and where the C kernels are not built."""
 
+from collections.abc import Iterator, Sequence
+
 import torch
 
 from sizeup_inference.engine.protocol import MIN_LOGPROB, Logprobs, SamplingParams
@@ -117,8 +119,15 @@ def _pick(weights: torch.Tensor, uniform: torch.Tensor | float) -> torch.Tensor:
     return torch.minimum(index, last)[:, 0]
 
 
-def logprobs(row: torch.Tensor, token_id: int, count: int) -> Logprobs:
-    """Return the log-probability of a token, and of the `count` most likely ones."""
-    values = row.log_softmax(-1).clamp(min=MIN_LOGPROB)
-    top, ids = values.topk(min(count, len(row)))
-    return Logprobs(float(values[token_id]), tuple(zip(ids.tolist(), top.tolist(), strict=True)))
+def logprobs(rows: torch.Tensor, tokens: Sequence[int], count: int) -> Iterator[Logprobs]:
+    """Yield the log-probability of each row's token, and of its `count` most likely tokens.
+
+    The token's is NaN where a logit of the row is NaN or Inf.
+    """
+    values = rows.log_softmax(-1)
+    index = torch.tensor(tokens, device=rows.device)[:, None]
+    chosen = values.gather(-1, index)[:, 0].clamp(min=MIN_LOGPROB).tolist()
+    top, ids = values.topk(min(count, rows.shape[-1]))
+    likely = zip(ids.tolist(), top.clamp(min=MIN_LOGPROB).tolist(), strict=True)
+    for value, (top_ids, top_values) in zip(chosen, likely, strict=True):
+        yield Logprobs(value, tuple(zip(top_ids, top_values, strict=True)))

@@ -375,22 +375,23 @@ static void rotate_row(void *context, int64_t row, int64_t thread)
 
 /* ---- The step ---- */
 
-typedef struct {
-    Decoder *decoder;
-    Attention attention;
-    int64_t spans;
-} AttentionJob;
-
 static void attention_task(void *context, int64_t index, int64_t thread)
 {
-    const AttentionJob *job = context;
-    const int64_t *tasks = job->decoder->tasks;
-    int64_t low = 0, high = job->spans;
+    const Rows *rows = context;
+    const Decoder *d = rows->decoder;
+    const Attention attention = {.heads = &d->heads,
+                                 .keys = rows->layer->keys,
+                                 .values = rows->layer->values,
+                                 .window = rows->layer->window,
+                                 .query = d->a,
+                                 .output = d->b,
+                                 .scratch = d->attention};
+    int64_t low = 0, high = rows->step->spans;
     while (high - low > 1) {
         const int64_t middle = (low + high) / 2;
-        *(tasks[middle] <= index ? &low : &high) = middle;
+        *(d->tasks[middle] <= index ? &low : &high) = middle;
     }
-    attend(&job->attention, job->decoder->spans + low, index - tasks[low], thread);
+    attend(&attention, d->spans + low, index - d->tasks[low], thread);
 }
 
 static int lay_out_spans(Decoder *d, const Step *step)
@@ -424,16 +425,7 @@ static void run_layer(Decoder *d, const Step *step, const Layer *layer)
     p.depth = m->hidden, p.panels = (queries + 2 * keys) / PANEL;
     run_product(p);
     for_rows(d, rotate_row, rows, step->rows);
-    AttentionJob job = {d,
-                        {.heads = &d->heads,
-                         .keys = layer->keys,
-                         .values = layer->values,
-                         .window = layer->window,
-                         .query = d->a,
-                         .output = d->b,
-                         .scratch = d->attention},
-                        step->spans};
-    pool_run(d->pool, attention_task, &job, d->tasks[step->spans]);
+    pool_run(d->pool, attention_task, &rows, d->tasks[step->spans]);
     p.weights = layer->o, p.bias = NULL, p.epilogue = to_residual;
     p.input = d->b, p.lda = queries, p.depth = queries, p.panels = m->hidden / PANEL;
     run_product(p);

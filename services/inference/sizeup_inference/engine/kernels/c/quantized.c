@@ -86,25 +86,18 @@ void load_quantized_column(int64_t format, const void *panel, int64_t column, in
 
 /* ---- Quantizing and packing ---- */
 
-typedef struct {
-    Quantization quantization;
-    const Vectors *vectors;
-} QuantizeJob;
-
 static void quantize_panel(void *context, int64_t panel, int64_t thread)
 {
     (void)thread;
-    const QuantizeJob *job = context;
-    job->vectors->quantize(&job->quantization, panel);
+    vectors_of(sizeup_instruction_sets() - 1)->quantize(context, panel);
 }
 
 /* Quantize a row-major matrix [rows, depth] into the plain format. */
 void sizeup_quantize(Pool *pool, int64_t dtype, int64_t format, const void *source, int64_t rows,
                      int64_t depth, void *values, void *scales)
 {
-    QuantizeJob job = {{dtype, format, source, rows, depth, values, scales},
-                       vectors_of(sizeup_instruction_sets() - 1)};
-    pool_run(pool, quantize_panel, &job, PANELS(rows));
+    Quantization quantization = {dtype, format, source, rows, depth, values, scales};
+    pool_run(pool, quantize_panel, &quantization, PANELS(rows));
 }
 
 typedef struct {
