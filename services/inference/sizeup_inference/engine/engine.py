@@ -87,7 +87,6 @@ class Engine:
 
     @property
     def has_work(self) -> bool:
-        """Whether a step would compute anything."""
         return self._scheduler.has_work
 
     @property

@@ -70,7 +70,6 @@ class FailedLaunch:
     error: Exception
 
     def result(self) -> StepOutput:
-        """Raise the error of the launch."""
         raise self.error
 
 

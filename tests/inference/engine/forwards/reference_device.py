@@ -1,4 +1,4 @@
-"""A Device on the CPU: varlen_attn's contract in plain torch, and graphs that compute again."""
+"""A CudaDevice on the CPU: varlen_attn's contract in plain torch, and graphs that compute again."""
 
 from array import array
 from collections.abc import Callable
@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
+
+from sizeup_inference.engine.forwards.cuda import CudaDevice
 
 T = TypeVar("T")
 
@@ -57,7 +59,7 @@ def reference_varlen_attn(
     return output
 
 
-class ReferenceDevice:
+class ReferenceDevice(CudaDevice):
     """Pages of any size; counts the graphs that are captured and replayed."""
 
     def __init__(self, page_size: int) -> None:

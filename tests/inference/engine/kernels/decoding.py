@@ -14,7 +14,7 @@ from sizeup_inference.engine.forward import Batch, Forwarded
 from sizeup_inference.engine.kernels.architectures import unsupported_reason
 from sizeup_inference.engine.kernels.decoder import PAGE_SIZE, CompiledDecoder
 from sizeup_inference.engine.kernels.library import Level
-from sizeup_inference.engine.kernels.quantize import Quantizer
+from sizeup_inference.engine.kernels.quantize import quantizer
 from sizeup_inference.engine.kv_pool import KVPool, PoolLayout, Span
 from sizeup_inference.engine.loading.quantize_model import quantize_model
 from sizeup_inference.engine.quantization.formats import Format
@@ -32,7 +32,7 @@ def make_model(name: str, dtype: torch.dtype) -> PreTrainedModel:
 
 def quantized(model: PreTrainedModel, form: Format) -> PreTrainedModel:
     """Quantize a model in place."""
-    with Quantizer(threads=1) as run:
+    with quantizer(threads=1) as run:
         quantize_model(model, form, run)
     return model
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from inference.engine.built_kernels import require_kernels
-from sizeup_inference.engine.kernels.quantize import Quantizer
+from sizeup_inference.engine.kernels.quantize import quantizer
 from sizeup_inference.engine.quantization.formats import (
     GROUP,
     Format,
@@ -23,7 +23,7 @@ ERRORS = {Format.INT8: 0.006, Format.INT4: 0.085}
 
 def compiled(weight: torch.Tensor, form: Format) -> QuantizedWeight:
     require_kernels()
-    with Quantizer(threads=2) as run:
+    with quantizer(threads=2) as run:
         return run(weight, form)
 
 

@@ -25,9 +25,6 @@ _CATCH_UP = 64
 """Tokens of earlier steps that a step computes beside its own: they delay every stream, and those
 of a draft model of a tenth of the size take as long as 6 of the large one."""
 
-Reserve = Callable[[Step, int], dict[SequenceState, int]]
-"""Scheduler.reserve_drafts."""
-
 
 @dataclass(slots=True)
 class _Proposal:
@@ -71,10 +68,12 @@ class Drafter:
         self.num_tokens = self.num_accepted = 0
         """Draft tokens, and the accepted ones, since start."""
 
-    def extend(self, step: Step, reserve: Reserve, unfinished: int) -> Step:
+    def extend(
+        self, step: Step, reserve: Callable[[Step, int], dict[SequenceState, int]], unfinished: int
+    ) -> Step:
         """Return the step with draft tokens where they pay. Never raises: a fault ends drafting.
 
-        `unfinished` as in Load.
+        `reserve` is Scheduler.reserve_drafts; `unfinished` as in Load.
         """
         started = time.monotonic()
         self._proposals, self.length = [], 0

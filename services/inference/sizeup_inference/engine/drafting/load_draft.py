@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 from sizeup_inference.engine.drafting.drafter import Drafter
 from sizeup_inference.engine.drafting.policy import DraftPolicy
 from sizeup_inference.engine.forward import Batch, ForwardPass
-from sizeup_inference.engine.forwards.device import Device
+from sizeup_inference.engine.forwards.cuda import CudaDevice
 from sizeup_inference.engine.kernels.decoder import PAGE_SIZE as COMPILED_PAGE_SIZE
 from sizeup_inference.engine.kernels.decoder import CompiledDecoder
 from sizeup_inference.engine.kv_pool import PoolLayout, Span
@@ -60,7 +60,7 @@ def load_draft(
     compiled = options.compiled and layout.page_size == COMPILED_PAGE_SIZE
     pool = replace(options.pool, like=layout)
 
-    def find_device(model: PreTrainedModel) -> Device | str:
+    def find_device(model: PreTrainedModel) -> CudaDevice | str:
         device = find_cuda(model)
         if isinstance(device, str) or device.page_size == layout.page_size:
             return device

@@ -119,7 +119,6 @@ class DraftPolicy:
         return trial if self._is_trial else 0
 
     def observe_draft(self, rows: int, seconds: float) -> None:
-        """Learn from a forward pass of the draft model."""
         features = (1.0, float(rows))
         if self._draft.count:
             seconds = min(seconds, _LONGEST * self._draft.predict(features))

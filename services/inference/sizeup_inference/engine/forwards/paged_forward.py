@@ -8,7 +8,7 @@ import torch
 from transformers import PreTrainedModel
 
 from sizeup_inference.engine.forward import Batch, Draw, Forwarded
-from sizeup_inference.engine.forwards.device import Device
+from sizeup_inference.engine.forwards.cuda import CudaDevice
 from sizeup_inference.engine.forwards.step_inputs import InputShape, StepInputs, exact_shape, pack
 from sizeup_inference.engine.forwards.transformers_forward import ModuleForward
 from sizeup_inference.engine.forwards.varlen_attention import VarlenKV
@@ -45,7 +45,11 @@ class PagedStep:
     """A step that the device computes."""
 
     def __init__(
-        self, best: torch.Tensor, logits: torch.Tensor, hidden: torch.Tensor | None, device: Device
+        self,
+        best: torch.Tensor,
+        logits: torch.Tensor,
+        hidden: torch.Tensor | None,
+        device: CudaDevice,
     ) -> None:
         self.best = best
         """int64[samples] on the device."""
@@ -63,7 +67,7 @@ class PagedForward(ModuleForward):
     draws = True
     is_asynchronous = True
 
-    def __init__(self, model: PreTrainedModel, pool: KVPool, device: Device) -> None:
+    def __init__(self, model: PreTrainedModel, pool: KVPool, device: CudaDevice) -> None:
         """`pool` has the device's page size, and a padding page."""
         super().__init__(model, pool)
         self._device = device

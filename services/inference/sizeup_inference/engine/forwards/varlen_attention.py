@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from sizeup_inference.engine.forwards.device import VarlenAttention
+from sizeup_inference.engine.forwards.cuda import VarlenAttention
 from sizeup_inference.engine.forwards.step_inputs import StepInputs
 from sizeup_inference.engine.kv_pool import KVPool
 

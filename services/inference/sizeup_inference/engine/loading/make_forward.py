@@ -16,7 +16,7 @@ from sizeup_inference.engine.kernels.architectures import unsupported_reason
 from sizeup_inference.engine.kernels.decoder import PAGE_SIZE as COMPILED_PAGE_SIZE
 from sizeup_inference.engine.kernels.decoder import CompiledDecoder
 from sizeup_inference.engine.kernels.library import load_library
-from sizeup_inference.engine.kernels.quantize import Quantizer
+from sizeup_inference.engine.kernels.quantize import quantizer
 from sizeup_inference.engine.kv_pool import KVPool
 from sizeup_inference.engine.loading.load_error import LoadError
 from sizeup_inference.engine.loading.make_paged import (
@@ -143,7 +143,7 @@ def _quantize(model: PreTrainedModel, options: ForwardOptions) -> None:
     if options.quantization is None or next(model.parameters()).device.type != "cpu":
         return
     started = time.monotonic()
-    with Quantizer(options.threads or options.available_cpus) as quantize:
+    with quantizer(options.threads or options.available_cpus) as quantize:
         quantize_model(model, options.quantization, quantize)
     seconds = round(time.monotonic() - started, 2)
     log.info("weights.quantized", extra={"format": options.quantization, "seconds": seconds})

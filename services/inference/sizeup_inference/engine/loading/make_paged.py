@@ -9,7 +9,6 @@ from transformers import PreTrainedModel
 
 from sizeup_inference.engine.forward import ForwardPass
 from sizeup_inference.engine.forwards.cuda import CudaDevice
-from sizeup_inference.engine.forwards.device import Device
 from sizeup_inference.engine.forwards.paged_forward import PagedForward
 from sizeup_inference.engine.forwards.transformers_forward import TransformersForward
 from sizeup_inference.engine.kernels.architectures import has_static_rope
@@ -28,7 +27,7 @@ AHEAD = "run_ahead"
 _LARGEST_HEAD, _HEAD_UNIT = 256, 8
 """Of FlashAttention 2."""
 
-FindDevice = Callable[[PreTrainedModel], Device | str]
+FindDevice = Callable[[PreTrainedModel], CudaDevice | str]
 """Returns the device of a model's paged forward pass, or why there is none."""
 
 
@@ -42,7 +41,7 @@ class FastPath:
     """Why it is not enabled."""
 
 
-def find_cuda(model: PreTrainedModel) -> Device | str:
+def find_cuda(model: PreTrainedModel) -> CudaDevice | str:
     """Return the GPU of a model that FlashAttention can compute, or why there is none."""
     devices = {parameter.device for parameter in model.parameters()}
     size = head_dim(text_config(model))
@@ -58,7 +57,7 @@ def find_cuda(model: PreTrainedModel) -> Device | str:
 
 
 def make_paged(
-    model: PreTrainedModel, options: PoolOptions, device: Device
+    model: PreTrainedModel, options: PoolOptions, device: CudaDevice
 ) -> tuple[ForwardPass, tuple[FastPath, ...]]:
     """Return the fastest forward pass that computes what the plain one does on this device.
 

@@ -36,5 +36,4 @@ def head_dim(config: PretrainedConfig) -> int:
 
 
 def layers_of(model: PreTrainedModel) -> Sequence[torch.nn.Module]:
-    """Return the decoder layers in order."""
     return list(model.get_decoder().layers)  # type: ignore[no-untyped-call]

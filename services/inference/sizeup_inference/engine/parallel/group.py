@@ -41,7 +41,6 @@ def create_store(size: int) -> TCPStore:
 
 
 def open_store(port: int) -> TCPStore:
-    """Connect to the store of rank 0."""
     return TCPStore(_HOST, port, is_master=False, timeout=_JOIN)
 
 

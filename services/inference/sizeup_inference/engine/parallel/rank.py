@@ -51,7 +51,6 @@ class RankZero:
         threading.Thread(target=self._receive, name="rank 0", daemon=True).start()
 
     def next(self) -> Any:
-        """Wait for the next message."""
         return pickle.loads(self._inbox.get())
 
     def report(self, message: "Report") -> None:
@@ -79,8 +78,6 @@ def _serve(rank_0: RankZero) -> None:
 
 
 class _ToRankZero(QueueHandler):
-    """Sends records to the log of rank 0."""
-
     def __init__(self, rank_0: RankZero) -> None:
         super().__init__(queue.SimpleQueue())
         self._rank_0 = rank_0

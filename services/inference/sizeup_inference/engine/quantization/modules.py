@@ -33,7 +33,6 @@ class QuantizedModule(torch.nn.Module):
 
     @property
     def quantized(self) -> QuantizedWeight:
-        """The weight."""
         return QuantizedWeight(self.format, self.values, self.scales)
 
     def free(self) -> None:
@@ -68,7 +67,6 @@ class QuantizedEmbedding(QuantizedModule):
     """A torch Embedding; a tied head has the same tensors."""
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        """Return the rows of token ids."""
         flat = ids.flatten()
         rows = QuantizedWeight(
             self.format, embedding(flat, self.values), embedding(flat, self.scales)

@@ -23,7 +23,6 @@ class LeastSquares:
     coefficients: Pair = (0.0, 0.0)
 
     def add(self, x: Pair, y: float) -> None:
-        """Add a sample and fit again."""
         (x1, x2), (s11, s12, s22), (t1, t2) = x, self._xx, self._xy
         keep = _FORGETTING
         self._xx = (keep * s11 + x1 * x1, keep * s12 + x1 * x2, keep * s22 + x2 * x2)
@@ -32,7 +31,6 @@ class LeastSquares:
         self.coefficients = self._solve()
 
     def predict(self, x: Pair) -> float:
-        """Return the fitted y."""
         return self.coefficients[0] * x[0] + self.coefficients[1] * x[1]
 
     def _solve(self) -> Pair:

@@ -38,7 +38,6 @@ class PrefixCache:
         """Of these, the tokens that were found."""
 
     def match(self, sequence: SequenceState) -> Match:
-        """Return the cached prefix of a sequence."""
         match = Match([], [])
         for index in range(self._shareable_pages(sequence)):
             found = self._pages.find(self._key(sequence, index, match.ids))

@@ -68,7 +68,6 @@ class Chunk:
 
     @property
     def is_sampled(self) -> bool:
-        """Whether a token is sampled after it."""
         return self.completes and self.sequence.request.embed is None
 
     @property
@@ -124,7 +123,6 @@ class Scheduler:
 
     @property
     def has_work(self) -> bool:
-        """Whether any sequence waits or runs."""
         return bool(self.waiting or self.running)
 
     @property
@@ -328,7 +326,6 @@ class Scheduler:
         return min(sequence.num_pending, threshold or sequence.num_pending)
 
     def pages_for(self, tokens: int) -> int:
-        """Return the pages that hold this many tokens."""
         return -(-tokens // self.config.page_size)
 
 

@@ -53,12 +53,10 @@ class SequenceState:
 
     @property
     def num_tokens(self) -> int:
-        """Tokens of prompt and output so far."""
         return len(self.token_ids)
 
     @property
     def num_output_tokens(self) -> int:
-        """Tokens of the output so far."""
         return len(self.token_ids) - len(self.request.prompt_ids)
 
     @property
@@ -131,7 +129,6 @@ class Uniforms:
         self._ahead: deque[float] = deque()
 
     def random(self) -> float:
-        """Take the next number."""
         return self._ahead.popleft() if self._ahead else self._random.random()
 
     def peek(self, ahead: int) -> float:

@@ -16,27 +16,32 @@ int64_t quantized_scratch(int64_t dtype, int64_t rows, int64_t panels)
     return panels * (unpacked_bytes(dtype) + rows * PANEL * (int64_t)sizeof(float));
 }
 
-/* Unpack a piece of K of all panels, and multiply it as if it had been stored so: for many rows
+/* For many rows a piece of K of all panels is unpacked and multiplied as if it had been stored so:
    that costs little, and every kernel can be used. Weights are rounded to the dtype. */
-static void multiply_unpacked(const QuantizedKernels *kernels, const char *a, int64_t lda,
-                              int64_t rows, const void *const *weights, int64_t panels,
-                              int64_t depth, float *c, int64_t ldc, char *scratch)
+void multiply_quantized(const QuantizedKernels *kernels, const void *a, int64_t lda, int64_t rows,
+                        const void *const *weights, int64_t panels, int64_t depth, float *c,
+                        int64_t ldc, void *scratch)
 {
     enum { WIDEST = 8 };
+    const DirectKernels *direct = direct_kernels(kernels->dtype, kernels->level);
+    if (direct && rows <= direct_rows(kernels->format, kernels->level)) {
+        direct->multiply(kernels->format, a, lda, rows, weights, panels, depth, c, ldc);
+        return;
+    }
     const int64_t bytes = unpacked_bytes(kernels->dtype), element = bytes / (PIECE * PANEL);
     const int64_t columns = panels * PANEL;
-    const DirectKernels *direct = direct_kernels(kernels->dtype, kernels->level);
     const Unpack unpack = direct ? direct->unpack : kernels->vectors->unpack;
-    float *sums = (float *)(scratch + panels * bytes);
+    char *pieces = scratch;
+    float *sums = (float *)(pieces + panels * bytes);
     const void *unpacked[WIDEST];
     for (int64_t p = 0; p < panels; p++)
-        unpacked[p] = scratch + p * bytes;
+        unpacked[p] = pieces + p * bytes;
     for (int64_t from = 0, count; from < depth; from += count) {
         count = MIN(PIECE, depth - from);
         for (int64_t p = 0; p < panels; p++)
             unpack(kernels->format, kernels->dtype, weights[p], depth, from, count,
-                   scratch + p * bytes);
-        const char *x = a + from * element;
+                   pieces + p * bytes);
+        const char *x = (const char *)a + from * element;
         if (from == 0) {
             kernels->matmul(x, lda, rows, unpacked, panels, 1, count, c, ldc);
             continue;
@@ -45,17 +50,6 @@ static void multiply_unpacked(const QuantizedKernels *kernels, const char *a, in
         for (int64_t r = 0; r < rows; r++)
             kernels->vectors->add_row(c + r * ldc, sums + r * columns, columns);
     }
-}
-
-void multiply_quantized(const QuantizedKernels *kernels, const void *a, int64_t lda, int64_t rows,
-                        const void *const *weights, int64_t panels, int64_t depth, float *c,
-                        int64_t ldc, void *scratch)
-{
-    const DirectKernels *direct = direct_kernels(kernels->dtype, kernels->level);
-    if (direct && rows <= direct_rows(kernels->format, kernels->level))
-        direct->multiply(kernels->format, a, lda, rows, weights, panels, depth, c, ldc);
-    else
-        multiply_unpacked(kernels, a, lda, rows, weights, panels, depth, c, ldc, scratch);
 }
 
 static float scale_at(const void *panel, int64_t format, int64_t depth, int64_t k, int64_t column)
