@@ -41,24 +41,19 @@ class Graph:
     replay: Callable[[], None]
 
 
+@dataclass(frozen=True, slots=True)
 class PagedStep:
     """A step that the device computes."""
 
-    def __init__(
-        self,
-        best: torch.Tensor,
-        logits: torch.Tensor,
-        hidden: torch.Tensor | None,
-        device: CudaDevice,
-    ) -> None:
-        self.best = best
-        """int64[samples] on the device."""
-        self._wait = device.download(best)
-        self._logits, self._hidden = logits, hidden
+    best: torch.Tensor
+    """int64[samples] on the device."""
+    wait: Callable[[], torch.Tensor]
+    """Returns `best` on the CPU; raises the device's error."""
+    logits: torch.Tensor
+    hidden: torch.Tensor | None
 
     def result(self) -> Forwarded:
-        """Wait for the step. Raises the device's error."""
-        return Forwarded(self._wait().tolist(), self._logits, self._hidden)
+        return Forwarded(self.wait().tolist(), self.logits, self.hidden)
 
 
 class PagedForward(ModuleForward):
@@ -145,7 +140,7 @@ class PagedForward(ModuleForward):
         wanted = array("i", [i for i, wants in enumerate(batch.wants_logits) if wants])
         rows = logits[self._device.upload(wanted).long()] if wanted else logits[:0]
         hidden = outputs.hidden if batch.wants_hidden else None
-        return PagedStep(best, rows.float(), hidden, self._device)
+        return PagedStep(best, self._device.download(best), rows.float(), hidden)
 
     def _drawn(
         self, logits: torch.Tensor, best: torch.Tensor, draws: Mapping[int, Draw]

@@ -62,11 +62,6 @@ class Architecture:
     tied: bool
     layers: Sequence[LayerWeights]
 
-    @property
-    def format(self) -> Format | None:
-        """Of the layers' weights; None: the dtype."""
-        return format_of(self.layers[0].o)
-
 
 def format_of(linear: Linear) -> Format | None:
     """Return how a weight is quantized; None if it is not."""
@@ -97,7 +92,7 @@ def has_static_rope(config: PretrainedConfig) -> bool:
 
 
 def _unsupported_shape(found: Architecture) -> str | None:
-    unit = _DEPTH_UNIT[found.dtype] if found.format is None else GROUP
+    unit = _DEPTH_UNIT[found.dtype] if format_of(found.layers[0].o) is None else GROUP
     sizes = (found.hidden, found.intermediate)
     if any(size % unit for size in sizes):
         return f"sizes {sizes} are not multiples of {unit}"

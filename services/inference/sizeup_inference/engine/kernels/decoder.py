@@ -86,7 +86,7 @@ class CompiledDecoder(ForwardPass):
         self._model = Model(
             dtype=DTYPES[found.dtype],
             level=self.level,
-            format=_code(found.format, found.dtype),
+            format=_code(format_of(found.layers[0].o), found.dtype),
             head_format=_code(format_of(found.head), found.dtype),
             layer_count=len(layers),
             page_size=self.pool.layout.page_size,
@@ -187,14 +187,13 @@ class CompiledDecoder(ForwardPass):
             if len(mask) * 32 < self._vocab:
                 raise ValueError("a mask is shorter than the vocabulary")
             masks[sample] = mask.buffer_info()[0]
-        tables = array("q", [page for span in batch.spans for page in span.block_table])
         sizes = [len(span.block_table) for span in batch.spans]
         inputs = {
             "ids": array("q", batch.ids),
             "lengths": array("q", [span.length for span in batch.spans]),
             "contexts": array("q", [span.kv_length for span in batch.spans]),
             "first_page": array("q", accumulate(sizes, initial=0)),
-            "pages": tables,
+            "pages": array("q", [page for span in batch.spans for page in span.block_table]),
             "sample_rows": array("q", batch.samples),
             "logits_rows": rows,
             "best": best,

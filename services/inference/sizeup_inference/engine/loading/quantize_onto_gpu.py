@@ -65,7 +65,7 @@ def _quantize(torchao: Any, module: torch.nn.Module, form: Format, device: torch
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(_TRIAL_ROWS, first.in_features, generator=generator).to(first.weight)
     expected = _product(first, x)
-    torchao.quantize_(module, _config(torchao, form), _is_linear)
+    torchao.quantize_(module, _config(torchao, form), lambda m, _name: type(m) is torch.nn.Linear)
     difference = error(_product(first, x), expected)
     if not difference <= _TOLERANCE[form]:  # nor NaN
         raise LoadError(f"a product of {form} weights on {device} is wrong by {difference:.0%}")
@@ -85,10 +85,6 @@ def _config(torchao: Any, form: Format) -> Any:
         int4_packing_format="tile_packed_to_4d",
         int4_choose_qparams_algorithm="hqq",
     )
-
-
-def _is_linear(module: torch.nn.Module, _name: str) -> bool:
-    return type(module) is torch.nn.Linear
 
 
 def _untie(model: PreTrainedModel) -> None:

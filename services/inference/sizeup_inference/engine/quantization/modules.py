@@ -9,11 +9,7 @@ from collections.abc import Iterator
 import torch
 from torch.nn.functional import embedding, linear
 
-from sizeup_inference.engine.quantization.formats import (
-    GROUP,
-    QuantizedWeight,
-    dequantize,
-)
+from sizeup_inference.engine.quantization.formats import GROUP, QuantizedWeight, dequantize
 
 _PIECE = 1 << 24
 """Weights that are dequantized at once: of a large head only a part at a time."""

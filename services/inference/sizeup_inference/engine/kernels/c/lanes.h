@@ -86,37 +86,34 @@ INLINE void lanes_f32_block(const int rows, const int panels, const float *a, in
     EACH_SUM *(UnalignedLanes *)(c + r * ldc + p * LANES) = sums[r][p];
 }
 
-/* Cut a product into blocks whose sizes the compiler knows. */
-#define CUT(block, type, high)                                                                     \
-    for (int64_t p = 0; p < panels;) {                                                             \
-        const int wide = panels - p >= 2;                                                          \
-        for (int64_t r = 0; r < rows;) {                                                           \
-            const int tall = rows - r >= high;                                                     \
-            const type *x = (const type *)a + r * lda;                                             \
-            const void *const *w = weights + p * blocks;                                           \
-            float *y = c + r * ldc + p * PANEL;                                                    \
-            if (tall && wide)                                                                      \
-                block(high, 2, x, lda, w, blocks, depth, y, ldc);                                  \
-            else if (tall)                                                                         \
-                block(high, 1, x, lda, w, blocks, depth, y, ldc);                                  \
-            else if (wide)                                                                         \
-                block(1, 2, x, lda, w, blocks, depth, y, ldc);                                     \
-            else                                                                                   \
-                block(1, 1, x, lda, w, blocks, depth, y, ldc);                                     \
-            r += tall ? high : 1;                                                                  \
+/* A product, cut into blocks whose sizes the compiler knows. */
+#define MATMUL(name, block, type, high)                                                            \
+    static void name(const void *a, int64_t lda, int64_t rows, const void *const *weights,         \
+                     int64_t panels, int64_t blocks, int64_t depth, float *c, int64_t ldc)         \
+    {                                                                                              \
+        for (int64_t p = 0; p < panels;) {                                                         \
+            const int wide = panels - p >= 2;                                                      \
+            for (int64_t r = 0; r < rows;) {                                                       \
+                const int tall = rows - r >= high;                                                 \
+                const type *x = (const type *)a + r * lda;                                         \
+                const void *const *w = weights + p * blocks;                                       \
+                float *y = c + r * ldc + p * PANEL;                                                \
+                if (tall && wide)                                                                  \
+                    block(high, 2, x, lda, w, blocks, depth, y, ldc);                              \
+                else if (tall)                                                                     \
+                    block(high, 1, x, lda, w, blocks, depth, y, ldc);                              \
+                else if (wide)                                                                     \
+                    block(1, 2, x, lda, w, blocks, depth, y, ldc);                                 \
+                else                                                                               \
+                    block(1, 1, x, lda, w, blocks, depth, y, ldc);                                 \
+                r += tall ? high : 1;                                                              \
+            }                                                                                      \
+            p += wide ? 2 : 1;                                                                     \
         }                                                                                          \
-        p += wide ? 2 : 1;                                                                         \
     }
 
-static void lanes_bf16(const void *a, int64_t lda, int64_t rows, const void *const *weights,
-                       int64_t panels, int64_t blocks, int64_t depth, float *c, int64_t ldc)
-{
-    CUT(lanes_bf16_block, uint16_t, 2)
-}
-
-static void lanes_f32(const void *a, int64_t lda, int64_t rows, const void *const *weights,
-                      int64_t panels, int64_t blocks, int64_t depth, float *c,
-                      int64_t ldc){CUT(lanes_f32_block, float, 3)}
+MATMUL(lanes_bf16, lanes_bf16_block, uint16_t, 2)
+MATMUL(lanes_f32, lanes_f32_block, float, 3)
 
 /* ---- Rows ---- */
 
