@@ -17,7 +17,7 @@ from gateway.harness import MODEL, background_gateway, catalog, settings
 from sizeup_gateway.api import health
 from sizeup_gateway.api.anthropic import response_schema as anthropic
 from sizeup_gateway.api.compare import response_schema as compare
-from sizeup_gateway.api.error_schemas import (
+from sizeup_gateway.api.documentation import (
     AnthropicErrorResponse,
     OllamaErrorResponse,
     OpenAIErrorResponse,

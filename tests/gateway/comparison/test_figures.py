@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.fake_inference import finished
-from sizeup_gateway.comparison.figures import Cost, Stopwatch
+from sizeup_gateway.comparison.figures import AnswerCost, Stopwatch
 from sizeup_wire.catalog import Price
 from sizeup_wire.events import Started
 
@@ -56,7 +56,7 @@ def test_of_an_answer_without_a_token() -> None:
     figures = Stopwatch(begun=1.0).figures(2.0, None, Price(per_hour=1))
     assert figures.ttft_seconds is None
     assert figures.tokens_per_second is None
-    assert figures.cost == Cost(0.0, "USD")
+    assert figures.cost == AnswerCost(0.0, "USD")
 
 
 def test_one_token_has_no_rate() -> None:

@@ -84,13 +84,16 @@ class Dependencies:
             raise BusyError
 
     def select(
-        self, request: Request, name: str, *, generates: bool = True, falls_back: bool = True
+        self, request: Request, name: str | None, *, generates: bool = True, falls_back: bool = True
     ) -> Selected:
-        """Return the model that serves a request; raise ModelNotFoundError or NotReadyError.
+        """Return the model that serves a request.
 
-        Only requests that generate fall back to a smaller size: vectors of two models cannot be
+        Raises ModelNotFoundError, NotReadyError, and InvalidRequestError without a name. Only
+        requests that generate fall back to a smaller size: vectors of two models cannot be
         compared.
         """
+        if not name:
+            raise InvalidRequestError("model is required", "model")
         asked = request.headers.get(FALLBACK_HEADER, self.fallback).lower()
         if asked not in FALLBACKS:
             raise InvalidRequestError(f"{FALLBACK_HEADER} must be one of {', '.join(FALLBACKS)}")

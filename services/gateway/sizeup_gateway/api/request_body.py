@@ -8,11 +8,11 @@ import contextvars
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
@@ -315,6 +315,18 @@ def validate(kind: type[BodyT], value: dict[str, Any], describe: Describe) -> Bo
 def field_path(details: ErrorDetails) -> str:
     """Return the path of the field at fault, as in `messages.0.content`."""
     return ".".join(str(part) for part in details["loc"])
+
+
+def describe(details: ErrorDetails, unions: Collection[str] = ()) -> InvalidRequestError:
+    """Convert a validation error; the message starts with the field, as OpenAI's do.
+
+    `unions` are fields with lists of several types, which pydantic names in the path of an error.
+    """
+    path = details["loc"]
+    items = (part in unions and isinstance(index, int) for part, index in pairwise(path))
+    tags = {i + 2 for i, is_item in enumerate(items) if is_item}
+    field = ".".join(str(part) for i, part in enumerate(path) if i not in tags)
+    return InvalidRequestError(f"{field}: {reason(details)}", field)
 
 
 def reason(details: ErrorDetails) -> str:

@@ -28,6 +28,12 @@ def at_most(length: int) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def type_of(value: object) -> str | None:
+    """Return the `type` of a part of a body; None where it has none."""
+    kind = value.get("type") if isinstance(value, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
 def integral(value: object) -> object:
     """Convert 4096.0 to 4096: some languages have one type of number."""
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from sizeup_gateway.api.request_fields import type_of
+
 
 def text_of(value: object, fields: Mapping[str, str], separator: str) -> object:
     """Join the text of a list of parts; return any other value as it is.
@@ -15,9 +17,9 @@ def text_of(value: object, fields: Mapping[str, str], separator: str) -> object:
 
 
 def _part_text(part: object, fields: Mapping[str, str]) -> str:
-    kind = part.get("type") if isinstance(part, dict) else None
-    if not isinstance(part, dict) or not isinstance(kind, str):
-        raise ValueError("a content part must be an object with a type")  # noqa: TRY004
+    kind = type_of(part)
+    if not isinstance(part, dict) or kind is None:
+        raise ValueError("a content part must be an object with a type")
     if kind not in fields:
         raise ValueError(f"content parts of type {kind[:32]!r} are not supported by this server")
     text = part.get(fields[kind])

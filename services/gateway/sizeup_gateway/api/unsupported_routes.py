@@ -6,8 +6,12 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sizeup_gateway.api.documentation import ACCESS, errors, operation
-from sizeup_gateway.api.error_schemas import OllamaErrorResponse, OpenAIErrorResponse
+from sizeup_gateway.api.documentation import (
+    ACCESS,
+    Dialect,
+    OllamaErrorResponse,
+    OpenAIErrorResponse,
+)
 from sizeup_gateway.errors import AccessCode, AccessError, http_form, is_openai_path
 from sizeup_telemetry.api_docs import direct_router
 
@@ -52,7 +56,7 @@ def unsupported_router() -> APIRouter:
                 _refuse(code, f"{path}: {reason}"),
                 methods=[method],
                 status_code=status,
-                **operation(f"Not supported: {reason}", None, errors(error, *ACCESS, status)),
+                **Dialect(error).operation(f"Not supported: {reason}", None, (*ACCESS, status)),
             )
     return router
 

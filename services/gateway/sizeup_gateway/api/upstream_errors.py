@@ -1,4 +1,4 @@
-"""Errors of inference, restated in the names that the client used. Pure."""
+"""Wire fields, and errors of inference, in the names that the client used. Pure."""
 
 from collections.abc import Callable, Mapping
 
@@ -30,3 +30,17 @@ def to_client_error(
     if error.code is ErrorCode.UNSUPPORTED and error.param in _FEATURES:
         return UnsupportedError(f'"{model}" does not support {_FEATURES[error.param]}', param)
     return UpstreamError(error.code, error.message, param)
+
+
+def dialect_field(wire_field: str, names: Mapping[str, str], prompt_field: str) -> str:
+    """Map a wire field, which may be dotted, to a field of the request.
+
+    `names` has those that differ, by their whole name or by its first part; what makes the prompt
+    is `prompt_field`, and the parts of `sampling` are fields of their own.
+    """
+    root, _, rest = wire_field.partition(".")
+    if wire_field in names or root in names:
+        return names[wire_field if wire_field in names else root]
+    if root == "prompt":
+        return prompt_field
+    return rest if root == "sampling" and rest else wire_field

@@ -1,4 +1,4 @@
-"""The figures of one answer. Pure."""
+"""The figures of one answer, as responses and the API document have them. Pure."""
 
 from dataclasses import dataclass
 
@@ -7,19 +7,23 @@ from sizeup_wire.events import Finished, Started
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class AnswerCost:
+    """Price of the replica for the time of prefill and decode, as if it served nothing else."""
+
     amount: float
     currency: str
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class AnswerFigures:
+    """Measured for one answer."""
+
     queue_seconds: float
     """The rest of ttft_seconds: in queues, and between the processes."""
     load_seconds: float
     """Waiting for the model to load."""
     ttft_seconds: float | None
-    """From the start of the answer, waiting included, to its first token; None before one."""
+    """Time to first token, waiting included."""
     prefill_seconds: float
     decode_seconds: float
     """From the first token to the last."""
@@ -27,13 +31,12 @@ class Figures:
     prompt_tokens: int
     cached_tokens: int
     tokens: int
-    """Generated."""
     tokens_per_second: float | None
-    """While decoding: None for fewer than two tokens."""
+    """While decoding; null for fewer than two tokens."""
     at_once: int
-    """Most models that were generating at the same time in this comparison, this one included."""
-    cost: Cost | None
-    """Price of the replica for the time of prefill and decode, as if it served nothing else."""
+    """Models that were generating at the same time, this one included."""
+    cost: AnswerCost | None
+    """Null where the model has no price."""
 
 
 @dataclass(slots=True)
@@ -59,7 +62,7 @@ class Stopwatch:
         self.last_token = now
         self.tokens += count
 
-    def figures(self, now: float, finished: Finished | None, price: Price | None) -> Figures:
+    def figures(self, now: float, finished: Finished | None, price: Price | None) -> AnswerFigures:
         """Return the figures; for an answer that was stopped, by the gateway's clock alone."""
         started = self.started
         load = self.load_seconds + (started.load_ns / 1e9 if started else 0.0)
@@ -73,8 +76,8 @@ class Stopwatch:
             tokens, cached = finished.completion_tokens, finished.cached_tokens
         cost = None
         if price is not None:
-            cost = Cost(price.per_hour * (prefill + decode) / 3600, price.currency)
-        return Figures(
+            cost = AnswerCost(price.per_hour * (prefill + decode) / 3600, price.currency)
+        return AnswerFigures(
             queue_seconds=max(0.0, (self.first_token or now) - self.begun - load - prefill),
             load_seconds=load,
             ttft_seconds=ttft,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sizeup_gateway.comparison.agreement import Agreement
-from sizeup_gateway.comparison.figures import Figures
+from sizeup_gateway.comparison.figures import AnswerFigures
 from sizeup_gateway.errors import GatewayError
 from sizeup_gateway.models.catalog import Model
 from sizeup_wire.events import Finished, Started, Text, Thinking, ToolCall
@@ -78,7 +78,7 @@ class Ended:
     answer: Answer
     text: str
     thinking: str
-    figures: Figures
+    figures: AnswerFigures
     finished: Finished | None
     said: str
     """Text and tool calls, to compare answers by."""

@@ -1,30 +1,29 @@
 """OpenAPI operations of Anthropic's Messages API."""
 
 from sizeup_gateway.api.anthropic import response_schema, schema
-from sizeup_gateway.api.documentation import ACCESS, GENERATION, errors, operation
-from sizeup_gateway.api.error_schemas import AnthropicErrorResponse
-from sizeup_telemetry.api_docs import json_response, stream_response
+from sizeup_gateway.api.documentation import (
+    GENERATION,
+    SSE_MEDIA_TYPE,
+    AnthropicErrorResponse,
+    Dialect,
+)
+from sizeup_telemetry.api_docs import stream_response
 
-_FRAMING = (
+_ANTHROPIC = Dialect(AnthropicErrorResponse)
+_STREAM = stream_response(
+    SSE_MEDIA_TYPE,
+    response_schema.MessageStreamEvent,
     "Server-sent events, named by their `type`; the last is message_stop, or an error, which is an "
-    "AnthropicErrorResponse. Without `stream: true`, one object."
+    "AnthropicErrorResponse. Without `stream: true`, one object.",
+    response_schema.AnthropicMessage,
 )
-_ERRORS = errors(AnthropicErrorResponse, *ACCESS, *GENERATION, 529)
+_STATUSES = (*GENERATION, 529)
 
-MESSAGES = operation(
-    "Create a message",
-    stream_response(
-        "text/event-stream",
-        response_schema.MessageStreamEvent,
-        _FRAMING,
-        response_schema.AnthropicMessage,
-    ),
-    _ERRORS,
-    schema.MessagesRequest,
-)
-COUNT_TOKENS = operation(
+MESSAGES = _ANTHROPIC.operation("Create a message", _STREAM, _STATUSES, schema.MessagesRequest)
+COUNT_TOKENS = _ANTHROPIC.json(
     "Count the tokens of a message",
-    json_response(response_schema.MessageTokensCount, "The number of tokens"),
-    _ERRORS,
+    response_schema.MessageTokensCount,
+    "The number of tokens",
+    _STATUSES,
     schema.CountTokensRequest,
 )

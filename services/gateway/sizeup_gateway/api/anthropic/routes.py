@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from fastapi import APIRouter
-from pydantic_core import ErrorDetails
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,12 +12,11 @@ from sizeup_gateway.api import upstream_errors
 from sizeup_gateway.api.anthropic import documentation, schema, translate
 from sizeup_gateway.api.anthropic.chunks import MessageChunks
 from sizeup_gateway.api.dependencies import Dependencies, model_headers
-from sizeup_gateway.api.request_body import reason
+from sizeup_gateway.api.request_body import describe as describe_field
 from sizeup_gateway.api.tool_choice import ignored_header
 from sizeup_gateway.errors import (
     ANTHROPIC_ID_HEADER,
     GatewayError,
-    InvalidRequestError,
     UpstreamError,
     anthropic_body,
 )
@@ -29,8 +27,7 @@ from sizeup_telemetry.api_docs import direct_router
 from sizeup_wire.errors import ErrorCode
 from sizeup_wire.events import Event
 
-_UNIONS = ("content", "tools")
-"""Fields with lists of several types, which pydantic names in the path of an error."""
+describe = partial(describe_field, unions=("content", "tools"))
 
 
 class AnthropicRoutes:
@@ -71,17 +68,6 @@ class AnthropicRoutes:
         prompt, _, _ = translate.to_prompt(body)
         rendered = await self._dependencies.tokenize(selected, prompt, translate.to_param)
         return JsonResponse({"input_tokens": len(rendered.token_ids)}, headers=_id_header())
-
-
-def describe(details: ErrorDetails) -> InvalidRequestError:
-    """Convert a validation error; the path of a field does not name the type of its block."""
-    location = details["loc"]
-    tags = {
-        i + 2 for i in range(len(location) - 1)
-        if location[i] in _UNIONS and isinstance(location[i + 1], int)
-    }  # fmt: skip
-    field = ".".join(str(part) for i, part in enumerate(location) if i not in tags)
-    return InvalidRequestError(f"{field}: {reason(details)}", field)
 
 
 def _id_header() -> Mapping[str, str]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from sizeup_gateway.api.request_body import RequestBody
-from sizeup_gateway.api.request_fields import MAX_TOOLS, Integer, StopString, unsupported
+from sizeup_gateway.api.request_fields import MAX_TOOLS, Integer, StopString, type_of, unsupported
 from sizeup_gateway.api.text_parts import text_of
 from sizeup_wire.generate import MAX_MESSAGES, MAX_STOP_STRINGS
 
@@ -71,13 +71,8 @@ class ToolResultBlock(RequestBody):
 _BLOCK_TYPES = ("text", "thinking", "redacted_thinking", "tool_use", "tool_result")
 
 
-def _block_type(value: object) -> str:
-    kind = value.get("type") if isinstance(value, dict) else None
-    return kind if isinstance(kind, str) else ""
-
-
 def _known_block(value: object) -> object:
-    kind = _block_type(value)
+    kind = type_of(value) or ""
     if kind not in _BLOCK_TYPES:
         raise ValueError(f"content blocks of type {kind[:32]!r} are not supported by this server")
     return value
@@ -89,7 +84,7 @@ ContentBlock = Annotated[
     | Annotated[RedactedThinkingBlock, Tag("redacted_thinking")]
     | Annotated[ToolUseBlock, Tag("tool_use")]
     | Annotated[ToolResultBlock, Tag("tool_result")],
-    Discriminator(_block_type),
+    Discriminator(type_of),
     BeforeValidator(_known_block),
 ]
 

@@ -6,7 +6,7 @@ from typing import Any
 from sizeup_gateway.api.anthropic import schema
 from sizeup_gateway.api.anthropic.conversation import to_messages
 from sizeup_gateway.api.tool_choice import AUTO, ToolChoice, ToolUse, check_ignored, choose
-from sizeup_gateway.api.wire_fields import dialect_field
+from sizeup_gateway.api.upstream_errors import dialect_field
 from sizeup_gateway.errors import InvalidRequestError
 from sizeup_wire.generate import (
     ChatPrompt,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from sizeup_gateway.api.ollama.chunks import ChatChunks as OllamaChunks
 from sizeup_gateway.api.ollama.chunks import assistant_message, timestamp
 from sizeup_gateway.api.openai.chunks import ChatChunks as OpenAIChunks
-from sizeup_gateway.api.openai.chunks import Heading, heading_fields, to_usage
+from sizeup_gateway.api.openai.chunks import Heading, fingerprint, heading_fields, to_usage
 from sizeup_gateway.api.openai.translate import chat_param
 from sizeup_gateway.api.upstream_errors import to_client_error
 from sizeup_gateway.comparison.updates import Answer, Plan
@@ -85,11 +85,9 @@ class OpenAIForm:
         return {"failure": openai_body(_restate(error, answer, chat_param))["error"]}
 
     def _heading(self, answer: Answer | None) -> Heading:
-        name, fingerprint = "", None
-        if answer is not None:
-            name, info = answer.name, answer.model.info
-            fingerprint = f"fp_{info.digest[:10]}" if info else None
-        return Heading(self._plan.id, self._created, name, fingerprint)
+        if answer is None:
+            return Heading(self._plan.id, self._created, "", None)
+        return Heading(self._plan.id, self._created, answer.name, fingerprint(answer.model))
 
 
 def _restate(error: GatewayError, answer: Answer, to_param: Callable[[str], str]) -> GatewayError:

@@ -4,7 +4,8 @@ from typing import Any, Literal
 
 from sizeup_gateway.api.documentation import ResponseBody
 from sizeup_gateway.api.ollama.response_schema import Logprob, ResponseMessage
-from sizeup_gateway.api.openai.response_schema import CompletionUsage
+from sizeup_gateway.api.openai.response_schema import CompletionObject, CompletionUsage
+from sizeup_gateway.comparison.figures import AnswerFigures
 
 
 class ComparedModel(ResponseBody):
@@ -40,37 +41,6 @@ class Comparison(ResponseBody):
     cancelled: int | None = None
     seconds: float | None = None
     agreement: AnswerAgreement | None = None
-
-
-class AnswerCost(ResponseBody):
-    """Price of the replica for the time of prefill and decode, as if it served nothing else."""
-
-    amount: float
-    currency: str
-
-
-class AnswerFigures(ResponseBody):
-    """Measured for one answer."""
-
-    queue_seconds: float
-    """The rest of ttft_seconds: in queues, and between the processes."""
-    load_seconds: float
-    """Waiting for the model to load."""
-    ttft_seconds: float | None
-    """Time to first token, waiting included."""
-    prefill_seconds: float
-    decode_seconds: float
-    """From the first token to the last."""
-    total_seconds: float
-    prompt_tokens: int
-    cached_tokens: int
-    tokens: int
-    tokens_per_second: float | None
-    """While decoding; null for fewer than two tokens."""
-    at_once: int
-    """Models that were generating at the same time, this one included."""
-    cost: AnswerCost | None
-    """Null where the model has no price."""
 
 
 class AnswerFailure(ResponseBody):
@@ -145,14 +115,9 @@ class CompareResponse(ResponseBody):
     """The last chunk of every answer, with the whole message."""
 
 
-class OpenAICompareChunk(AnswerFields):
+class OpenAICompareChunk(CompletionObject, AnswerFields):
     """A chunk of `POST /v1/compare`, and of `responses` the whole completion."""
 
-    id: str
-    object: str
-    created: int
-    model: str
-    system_fingerprint: str | None
     choices: list[dict[str, Any]]
     """As in a chat completion; the index is the sample. Empty in chunks without text."""
     usage: CompletionUsage | None = None

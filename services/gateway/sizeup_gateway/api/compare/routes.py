@@ -19,22 +19,20 @@ from sizeup_gateway.api.ollama.routes import describe as describe_ollama
 from sizeup_gateway.api.ollama.schema import Message
 from sizeup_gateway.api.openai import translate as from_openai
 from sizeup_gateway.api.openai.message_schema import ChatCompletionMessageParam
-from sizeup_gateway.api.openai.routes import describe as describe_openai
 from sizeup_gateway.api.request_body import BodyT
+from sizeup_gateway.api.request_body import describe as describe_openai
 from sizeup_gateway.comparison.comparisons import Comparisons
 from sizeup_gateway.comparison.updates import Plan, Update
 from sizeup_gateway.errors import (
     ComparisonNotFoundError,
-    GatewayError,
     ModelNotFoundError,
     NotReadyError,
-    UpstreamError,
 )
 from sizeup_gateway.models.families import by_size
 from sizeup_gateway.models.report import LoadTestReport
 from sizeup_gateway.models.selection import Selected, select
 from sizeup_gateway.observability.metrics import SEVERAL_MODELS
-from sizeup_gateway.observability.request_metrics import RequestMetrics, metrics_of
+from sizeup_gateway.observability.request_metrics import metrics_of
 from sizeup_gateway.responses.event_response import EventResponse
 from sizeup_gateway.responses.framing import NDJSON, SSE, Framing, JsonResponse
 from sizeup_telemetry.api_docs import direct_router
@@ -136,20 +134,11 @@ class CompareRoutes:
         turns = len(plan.answers) if plan.one_at_a_time else 1
         return EventResponse(
             events=partial(self._comparisons.run, plan, metrics.of_part),
-            accept=_accept,
+            accept=lambda _update, _metrics: True,  # the metrics are those of each answer
             chunks=CompareChunks(form, plan),
             framing=framing,
             streams=streams,
             admission=self._dependencies.admission,
-            to_client_error=_unchanged,
+            to_client_error=lambda error: error,
             total_seconds=limits.total * turns + _GRACE_SECONDS,
         )
-
-
-def _accept(_update: Update, _metrics: RequestMetrics) -> bool:
-    """Send every update; the metrics are those of each answer."""
-    return True
-
-
-def _unchanged(error: UpstreamError) -> GatewayError:
-    return error

@@ -1,11 +1,14 @@
 """Events -> the stream chunks and whole responses of Ollama's API. Pure."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sizeup_gateway.responses.framing import Json, Timing
 from sizeup_gateway.responses.json_bytes import JsonFragment, join_arrays, join_strings
 from sizeup_gateway.responses.transcript import Choice, Transcript
+from sizeup_gateway.responses.vectors import Vectors, to_bytes, to_numbers
+from sizeup_wire.embeddings import Embedding, EmbedEvent
 from sizeup_wire.events import (
     Event,
     Finished,
@@ -18,14 +21,36 @@ from sizeup_wire.events import (
 )
 
 
-class _Chunks:
+class _Chunks(ABC):
     """What both routes have in common: each event but Started becomes one chunk."""
+
+    _calls_tools = False
 
     def __init__(self, model: str) -> None:
         """`model` is the name as the client wrote it."""
         self._model = model
         self._load_ns = 0
         self._transcript = Transcript.of(1, _token)
+
+    def to_chunks(self, event: Event, timing: Timing) -> Sequence[Json]:
+        match event:
+            case Started():
+                self._load_ns = event.load_ns
+            case Text():
+                return (self._chunk(timing, self._content(event.text), event.logprobs),)
+            case Thinking():
+                content = self._content("", thinking=event.text)
+                return (self._chunk(timing, content, event.logprobs),)
+            case ToolCall() if self._calls_tools:
+                content = self._content("", tool_calls=[_tool_call(event)])
+                return (self._chunk(timing, content),)
+            case Finished():
+                return (self._chunk(timing, self._content("")) | self._statistics(event, timing),)
+        return ()
+
+    @abstractmethod
+    def _content(self, text: str | JsonFragment, **more: object) -> Json:
+        """Return the fields of a chunk that hold its text, and `more` beside it."""
 
     def collect(self, event: Event) -> int:
         if isinstance(event, Started):
@@ -66,26 +91,14 @@ def _drafts(end: Finished) -> Json:
 class ChatChunks(_Chunks):
     """Chunks of /api/chat."""
 
+    _calls_tools = True
+
     def __init__(self, model: str, *, images: bool = False) -> None:
         super().__init__(model)
         self._images = images
 
-    def to_chunks(self, event: Event, timing: Timing) -> Sequence[Json]:
-        match event:
-            case Started():
-                self._load_ns = event.load_ns
-            case Text():
-                message = assistant_message(event.text)
-                return (self._chunk(timing, {"message": message}, event.logprobs),)
-            case Thinking():
-                message = {**assistant_message(""), "thinking": event.text}
-                return (self._chunk(timing, {"message": message}, event.logprobs),)
-            case ToolCall():
-                message = {**assistant_message(""), "tool_calls": [_tool_call(event)]}
-                return (self._chunk(timing, {"message": message}),)
-            case Finished():
-                return (self._last(timing, assistant_message(""), event),)
-        return ()
+    def _content(self, text: str | JsonFragment, **more: object) -> Json:
+        return {"message": {**assistant_message(text), **more}}
 
     def to_response(self, timing: Timing) -> Json:
         """Return the last chunk with the whole content in it."""
@@ -98,50 +111,43 @@ class ChatChunks(_Chunks):
         calls = [call for call in choice.tool_calls if isinstance(call, ToolCall)]
         if calls:
             message["tool_calls"] = [_tool_call(call) for call in calls]
-        response = self._last(timing, message, self._transcript.end)
+        response = self._chunk(timing, {"message": message})
+        response |= self._statistics(self._transcript.end, timing)
         return response | _collected_logprobs(choice)
-
-    def _last(self, timing: Timing, message: Json, end: Finished) -> Json:
-        return self._chunk(timing, {"message": message}) | self._statistics(end, timing)
 
 
 class GenerateChunks(_Chunks):
     """Chunks of /api/generate."""
 
-    def to_chunks(self, event: Event, timing: Timing) -> Sequence[Json]:
-        match event:
-            case Started():
-                self._load_ns = event.load_ns
-            case Text():
-                return (self._chunk(timing, {"response": event.text}, event.logprobs),)
-            case Thinking():
-                fields = {"response": "", "thinking": event.text}
-                return (self._chunk(timing, fields, event.logprobs),)
-            case Finished():
-                return (self._chunk(timing, {"response": ""}) | self._end(timing, event),)
-        return ()
+    def _content(self, text: str | JsonFragment, **more: object) -> Json:
+        return {"response": text, **more}
 
     def to_response(self, timing: Timing) -> Json:
         """Return the last chunk with the whole content in it."""
         (choice,) = self._transcript.choices
-        response = self._chunk(timing, {"response": join_strings(choice.text)})
+        response = self._chunk(timing, self._content(join_strings(choice.text)))
         if choice.thinking.data:
             response["thinking"] = join_strings(choice.thinking)
-        return response | _collected_logprobs(choice) | self._end(timing, self._transcript.end)
+        response |= _collected_logprobs(choice)
+        return response | self._statistics(self._transcript.end, timing)
 
-    def _end(self, timing: Timing, end: Finished) -> Json:
+    def _statistics(self, end: Finished, timing: Timing) -> Json:
         context = {} if end.context is None else {"context": list(end.context)}
-        return self._statistics(end, timing) | context
+        return super()._statistics(end, timing) | context
 
 
-class EmptyChunks:
+class _WholeResponse:
+    """A response that is never streamed."""
+
+    def to_chunks(self, event: object, timing: Timing) -> Sequence[Json]:
+        return ()
+
+
+class EmptyChunks(_WholeResponse):
     """Response to a request without a prompt: one object, even if the request streams."""
 
     def __init__(self, response: Json) -> None:
         self._response = response
-
-    def to_chunks(self, event: Event, timing: Timing) -> Sequence[Json]:
-        return ()
 
     def collect(self, event: Event) -> int:
         return 0
@@ -161,15 +167,12 @@ class LoadChunks(EmptyChunks):
         return {**super().to_response(timing), "created_at": timestamp(timing.at)}
 
 
-class ShowChunks:
+class ShowChunks(_WholeResponse):
     """Verbose response to a show request: megabytes, which are counted while they are sent."""
 
     def __init__(self, to_show: Callable[[datetime, Sequence[bytes] | None], Json]) -> None:
         self._to_show = to_show
         self._details: Sequence[bytes] | None = None
-
-    def to_chunks(self, event: Sequence[bytes], timing: Timing) -> Sequence[Json]:
-        return ()
 
     def collect(self, event: Sequence[bytes]) -> int:
         self._details = event
@@ -177,6 +180,51 @@ class ShowChunks:
 
     def to_response(self, timing: Timing) -> Json:
         return self._to_show(timing.at, self._details)
+
+
+class EmbedChunks(_WholeResponse):
+    """The response of /api/embed, which is always whole."""
+
+    def __init__(self, model: str) -> None:
+        """`model` is the name as the client wrote it."""
+        self._model = model
+        self._load_ns = self._prompt_tokens = 0
+        self._vectors = Vectors()
+
+    def collect(self, event: EmbedEvent) -> int:
+        match event:
+            case Started():
+                self._load_ns = event.load_ns
+            case Embedding():
+                return self._vectors.add(event)
+            case Finished():
+                self._prompt_tokens = event.prompt_tokens
+        return 0
+
+    def to_response(self, timing: Timing) -> Json:
+        return {
+            "model": self._model,
+            "embeddings": self._vectors.to_json(lambda _index, vector: to_numbers(vector)),
+            "total_duration": timing.elapsed_ns,
+            "load_duration": self._load_ns,
+            "prompt_eval_count": self._prompt_tokens,
+        }
+
+
+class EmbeddingChunks(_WholeResponse):
+    """The response of /api/embeddings, of one vector."""
+
+    def __init__(self) -> None:
+        self._vector = b"[]"
+
+    def collect(self, event: EmbedEvent) -> int:
+        if not isinstance(event, Embedding):
+            return 0
+        self._vector = to_numbers(to_bytes(event))
+        return len(self._vector)
+
+    def to_response(self, timing: Timing) -> Json:
+        return {"embedding": JsonFragment((self._vector,))}
 
 
 def timestamp(at: datetime) -> str:

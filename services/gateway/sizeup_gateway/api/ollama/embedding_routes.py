@@ -10,14 +10,11 @@ from starlette.responses import Response
 
 from sizeup_gateway.api.dependencies import Dependencies, model_headers
 from sizeup_gateway.api.ollama import documentation, schema, translate
-from sizeup_gateway.api.ollama.chunks import EmptyChunks
-from sizeup_gateway.api.ollama.embedding_chunks import EmbedChunks, EmbeddingChunks
-from sizeup_gateway.api.ollama.loading import load_or_unload
-from sizeup_gateway.api.ollama.routes import describe
+from sizeup_gateway.api.ollama.chunks import EmbedChunks, EmbeddingChunks, EmptyChunks
+from sizeup_gateway.api.ollama.routes import describe, load_or_unload
 from sizeup_gateway.api.upstream_errors import to_client_error
 from sizeup_gateway.errors import (
     GatewayError,
-    InvalidRequestError,
     ModelNotFoundError,
     UpstreamError,
 )
@@ -58,8 +55,6 @@ class EmbeddingRoutes:
 
     async def embeddings(self, request: Request) -> Response:
         body = await self._dependencies.read_for_model(request, schema.EmbeddingRequest, describe)
-        if not body.model:
-            raise InvalidRequestError("model is required", "model")
         selected = self._select(request, body.model, generates=bool(body.prompt))
         if not body.prompt:
             return self._load(selected, body.keep_alive, {"embedding": []})
@@ -93,12 +88,12 @@ class EmbeddingRoutes:
             extra_headers=model_headers(selected),
         )
 
-    def _select(self, request: Request, name: str, *, generates: bool) -> Selected:
+    def _select(self, request: Request, name: str | None, *, generates: bool) -> Selected:
         """Return the model; the error for an unknown one differs from that of the other routes."""
         try:
             return self._dependencies.select(request, name, generates=generates, falls_back=False)
         except ModelNotFoundError as error:
-            message = f'model "{name[:128]}" not found, try pulling it first'
+            message = f'model "{(name or "")[:128]}" not found, try pulling it first'
             raise GatewayError(error.code, message, error.param) from None
 
 

@@ -20,7 +20,6 @@ from sizeup_gateway.api.ollama.chunks import (
     timestamp,
 )
 from sizeup_gateway.api.ollama.describe import to_process, to_show, to_tag
-from sizeup_gateway.api.ollama.loading import load_or_unload
 from sizeup_gateway.api.ollama.manage.describe import to_created_show, to_created_tag
 from sizeup_gateway.api.request_body import field_path, reason
 from sizeup_gateway.api.upstream_errors import to_client_error
@@ -29,6 +28,7 @@ from sizeup_gateway.models.catalog import Model
 from sizeup_gateway.models.selection import Selected, created_models
 from sizeup_gateway.responses.event_response import EventResponse, accept_event
 from sizeup_gateway.responses.framing import NDJSON, Chunks, Json, JsonResponse
+from sizeup_gateway.scaling.keep_alive import KeepAlive
 from sizeup_telemetry.api_docs import direct_router
 from sizeup_wire.events import Event
 from sizeup_wire.generate import Prompt
@@ -90,8 +90,8 @@ class OllamaRoutes:
 
     async def show(self, request: Request) -> Response:
         body = await self._dependencies.read(request, schema.ShowRequest, describe)
-        name = body.model or body.name or ""
-        selected = self._select(request, name, generates=False)
+        name = body.named
+        selected = self._dependencies.select(request, name, generates=False)
         user_agent = request.headers.get("user-agent", "")
 
         def to_response(now: datetime, details: Sequence[bytes] | None = None) -> Json:
@@ -121,7 +121,7 @@ class OllamaRoutes:
     async def chat(self, request: Request) -> Response:
         body = await self._dependencies.read_for_model(request, schema.ChatRequest, describe)
         name = body.model or ""
-        selected = self._select(request, name, generates=bool(body.messages))
+        selected = self._dependencies.select(request, name, generates=bool(body.messages))
         if not body.messages:
             return self._load_or_unload(body, selected, {"message": assistant_message("")})
         if body.debug_render_only:
@@ -142,7 +142,7 @@ class OllamaRoutes:
         if not name:
             raise ModelNotFoundError(name)
         generates = bool(body.prompt or body.suffix)
-        selected = self._select(request, name, generates=generates)
+        selected = self._dependencies.select(request, name, generates=generates)
         if not generates:
             return self._load_or_unload(body, selected, {"response": ""})
         if body.debug_render_only:
@@ -190,10 +190,17 @@ class OllamaRoutes:
             }
         )
 
-    def _select(self, request: Request, name: str, *, generates: bool) -> Selected:
-        if not name:
-            raise InvalidRequestError("model is required", "model")
-        return self._dependencies.select(request, name, generates=generates)
+
+async def load_or_unload(
+    keep_alive: KeepAlive, selected: Selected, seconds: float | None
+) -> AsyncGenerator[Sequence[Event]]:
+    """Load the model for this time, or unload it for 0 seconds; yield nothing."""
+    if seconds == 0:
+        await keep_alive.unload(selected.model)
+    else:
+        await keep_alive.load(selected.model, selected.name, seconds)
+    return
+    yield
 
 
 def describe(details: ErrorDetails) -> InvalidRequestError:

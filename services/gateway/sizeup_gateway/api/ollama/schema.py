@@ -242,10 +242,19 @@ class EmbeddingRequest(RequestBody):
     options: EmbedOptions | None = None
 
 
-class ShowRequest(RequestBody):
-    """`POST /api/show`."""
+class NamedRequest(RequestBody):
+    """A request about one model."""
 
     model: str | None = None
     name: str | None = None
     """Former name of `model`, which old clients send."""
+
+    @property
+    def named(self) -> str:
+        return self.model or self.name or ""
+
+
+class ShowRequest(NamedRequest):
+    """`POST /api/show`."""
+
     verbose: bool | None = None

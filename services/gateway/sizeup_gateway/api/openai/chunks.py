@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sizeup_gateway.models.catalog import Model
 from sizeup_gateway.responses.framing import Json, Timing
 from sizeup_gateway.responses.json_bytes import JsonFragment, join_arrays, join_strings
 from sizeup_gateway.responses.transcript import Choice, PartialCall, Transcript
@@ -32,6 +33,11 @@ class Heading:
     """As the client wrote it."""
     fingerprint: str | None
     """Changes with the weights."""
+
+
+def fingerprint(model: Model) -> str | None:
+    """Return the heading's fingerprint; None while nothing has described the model."""
+    return f"fp_{model.info.digest[:10]}" if model.info else None
 
 
 class ChatChunks:

@@ -1,17 +1,13 @@
 """OpenAPI operations of OpenAI's API."""
 
-from sizeup_gateway.api.documentation import ACCESS, GENERATION, MODEL_LOOKUP, errors, operation
-from sizeup_gateway.api.error_schemas import OpenAIErrorResponse
+from sizeup_gateway.api.documentation import ACCESS, GENERATION, Dialect, OpenAIErrorResponse
 from sizeup_gateway.api.openai import response_schema, schema
-from sizeup_telemetry.api_docs import json_response, stream_response
 
-_SSE = "text/event-stream"
-_FRAMING = (
+_OPENAI = Dialect(
+    OpenAIErrorResponse,
     "Server-sent events: `data: ` and one object, the last `data: [DONE]`. An error after the "
-    "first event is an event with an OpenAIErrorResponse. Without `stream: true`, one object."
+    "first event is an event with an OpenAIErrorResponse. Without `stream: true`, one object.",
 )
-_ACCESS_ERRORS = errors(OpenAIErrorResponse, *ACCESS)
-_GENERATION_ERRORS = errors(OpenAIErrorResponse, *ACCESS, *GENERATION)
 _MODEL_PARAMETER = {
     "name": "id",
     "in": "path",
@@ -20,33 +16,26 @@ _MODEL_PARAMETER = {
     "schema": {"type": "string"},
 }
 
-MODELS = operation(
-    "List models",
-    json_response(response_schema.ModelList, "Every model of the catalog"),
-    _ACCESS_ERRORS,
-)
-MODEL = operation(
-    "Retrieve a model",
-    json_response(response_schema.Model, "The model"),
-    errors(OpenAIErrorResponse, *ACCESS, *MODEL_LOOKUP, 400),
-) | {"openapi_extra": {"parameters": [_MODEL_PARAMETER]}}
-CHAT_COMPLETIONS = operation(
+MODELS = _OPENAI.json("List models", response_schema.ModelList, "Every model of the catalog")
+MODEL = _OPENAI.json("Retrieve a model", response_schema.Model, "The model", (*ACCESS, 404)) | {
+    "openapi_extra": {"parameters": [_MODEL_PARAMETER]}
+}
+CHAT_COMPLETIONS = _OPENAI.stream(
     "Create a chat completion",
-    stream_response(
-        _SSE, response_schema.ChatCompletionChunk, _FRAMING, response_schema.ChatCompletion
-    ),
-    _GENERATION_ERRORS,
+    response_schema.ChatCompletionChunk,
+    response_schema.ChatCompletion,
     schema.ChatCompletionRequest,
 )
-COMPLETIONS = operation(
+COMPLETIONS = _OPENAI.stream(
     "Create a completion",
-    stream_response(_SSE, response_schema.Completion, _FRAMING, response_schema.Completion),
-    _GENERATION_ERRORS,
+    response_schema.Completion,
+    response_schema.Completion,
     schema.CompletionRequest,
 )
-EMBEDDINGS = operation(
+EMBEDDINGS = _OPENAI.json(
     "Create embeddings",
-    json_response(response_schema.CreateEmbeddingResponse, "A vector for each input"),
-    _GENERATION_ERRORS,
+    response_schema.CreateEmbeddingResponse,
+    "A vector for each input",
+    GENERATION,
     schema.CreateEmbeddingRequest,
 )

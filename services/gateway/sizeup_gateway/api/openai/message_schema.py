@@ -6,7 +6,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from sizeup_gateway.api.history import CallArguments, result_text
 from sizeup_gateway.api.request_body import RequestBody
-from sizeup_gateway.api.request_fields import unsupported
+from sizeup_gateway.api.request_fields import type_of, unsupported
 from sizeup_gateway.api.text_parts import text_of
 
 _TEXT_PARTS = {"text": "text", "refusal": "refusal"}
@@ -18,16 +18,11 @@ _Content = str | list[Any] | dict[str, Any] | float | bool | None
 """What clients send; the value itself only as the result of a tool."""
 
 
-def _kind(part: object) -> str | None:
-    kind = part.get("type") if isinstance(part, dict) else None
-    return kind if isinstance(kind, str) else None
-
-
 def _has_parts(value: object) -> bool:
     """Whether the result of a tool is a list of content parts, rather than a value of its own."""
     if not isinstance(value, list):
         return False
-    kinds = {_kind(part) for part in value}
+    kinds = {type_of(part) for part in value}
     return kinds <= _TEXT_PARTS.keys() or not kinds.isdisjoint(_MEDIA_PARTS)
 
 

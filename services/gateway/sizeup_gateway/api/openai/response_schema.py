@@ -144,26 +144,28 @@ class ChatCompletionChunkChoice(ResponseBody):
     finish_reason: FinishReason | None
 
 
-class ChatCompletion(ResponseBody):
-    """`POST /v1/chat/completions`, not streamed."""
+class CompletionObject(ResponseBody):
+    """Fields of every completion, and of every chunk of one."""
 
     id: str
-    object: Literal["chat.completion"]
+    object: str
     created: int
     model: str
     system_fingerprint: str | None
+
+
+class ChatCompletion(CompletionObject):
+    """`POST /v1/chat/completions`, not streamed."""
+
+    object: Literal["chat.completion"]
     choices: list[ChatCompletionChoice]
     usage: CompletionUsage
 
 
-class ChatCompletionChunk(ResponseBody):
+class ChatCompletionChunk(CompletionObject):
     """An event of a stream of `POST /v1/chat/completions`."""
 
-    id: str
     object: Literal["chat.completion.chunk"]
-    created: int
-    model: str
-    system_fingerprint: str | None
     choices: list[ChatCompletionChunkChoice]
     """Empty in the last chunk with `stream_options.include_usage`."""
     usage: CompletionUsage | None = None
@@ -214,14 +216,10 @@ class CompletionChoice(ResponseBody):
     finish_reason: FinishReason | None
 
 
-class Completion(ResponseBody):
+class Completion(CompletionObject):
     """`POST /v1/completions`: the whole response, or one event of a stream."""
 
-    id: str
     object: Literal["text_completion"]
-    created: int
-    model: str
-    system_fingerprint: str | None
     choices: list[CompletionChoice]
     """Empty in the last event with `stream_options.include_usage`."""
     usage: CompletionUsage | None = None

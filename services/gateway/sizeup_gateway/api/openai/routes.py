@@ -7,20 +7,17 @@ from dataclasses import replace
 from functools import partial
 
 from fastapi import APIRouter
-from pydantic_core import ErrorDetails
 from starlette.requests import Request
 from starlette.responses import Response
 
 from sizeup_gateway.api.dependencies import Dependencies, model_headers
 from sizeup_gateway.api.openai import documentation, schema, translate
-from sizeup_gateway.api.openai.chunks import ChatChunks, Heading
+from sizeup_gateway.api.openai.chunks import ChatChunks, Heading, fingerprint
 from sizeup_gateway.api.openai.completion_chunks import CompletionChunks
 from sizeup_gateway.api.openai.embedding_chunks import EmbeddingChunks
-from sizeup_gateway.api.openai.output_translate import structured_field
 from sizeup_gateway.api.openai.reasoning import returns_reasoning
-from sizeup_gateway.api.request_body import field_path, reason
+from sizeup_gateway.api.request_body import describe
 from sizeup_gateway.api.upstream_errors import to_client_error
-from sizeup_gateway.errors import InvalidRequestError
 from sizeup_gateway.models.selection import Selected, created_models
 from sizeup_gateway.responses.event_response import EventResponse, accept_embedding, accept_event
 from sizeup_gateway.responses.framing import SSE, Chunks, Json, JsonResponse
@@ -64,7 +61,7 @@ class OpenAIRoutes:
         body = await self._dependencies.read_for_model(
             request, schema.ChatCompletionRequest, describe
         )
-        selected = self._select(request, body.model)
+        selected = self._dependencies.select(request, body.model)
         wire = translate.from_chat(body)
         chunks = ChatChunks(
             _heading("chatcmpl", selected),
@@ -80,7 +77,7 @@ class OpenAIRoutes:
 
     async def completions(self, request: Request) -> Response:
         body = await self._dependencies.read_for_model(request, schema.CompletionRequest, describe)
-        selected = self._select(request, body.model)
+        selected = self._dependencies.select(request, body.model)
         wires = translate.from_completion(body)
         chunks = CompletionChunks(
             _heading("cmpl", selected),
@@ -97,7 +94,7 @@ class OpenAIRoutes:
         body = await self._dependencies.read_for_model(
             request, schema.CreateEmbeddingRequest, describe
         )
-        selected = self._select(request, body.model, falls_back=False)
+        selected = self._dependencies.select(request, body.model, falls_back=False)
         wire = translate.from_embedding(body)
         to_param = translate.embedding_param
         return EventResponse(
@@ -129,15 +126,10 @@ class OpenAIRoutes:
             to_client_error=partial(
                 to_client_error,
                 model=selected.name,
-                to_param=lambda field: to_param(field, structured_field(body)),
+                to_param=lambda field: to_param(field, translate.structured_field(body)),
             ),
             extra_headers=model_headers(selected),
         )
-
-    def _select(self, request: Request, name: str | None, *, falls_back: bool = True) -> Selected:
-        if not name:
-            raise InvalidRequestError("model is required", "model")
-        return self._dependencies.select(request, name, falls_back=falls_back)
 
     def _to_json(self, selected: Selected) -> Json:
         model, created = selected.model, selected.created
@@ -163,12 +155,5 @@ def _includes_usage(body: schema.SamplingRequest) -> bool:
 
 
 def _heading(prefix: str, selected: Selected) -> Heading:
-    info = selected.model.info
-    fingerprint = f"fp_{info.digest[:10]}" if info else None
-    return Heading(f"{prefix}-{uuid.uuid4().hex}", int(time.time()), selected.name, fingerprint)
-
-
-def describe(details: ErrorDetails) -> InvalidRequestError:
-    """Convert a validation error; the message starts with the field, as OpenAI's do."""
-    field = field_path(details)
-    return InvalidRequestError(f"{field}: {reason(details)}", field)
+    id = f"{prefix}-{uuid.uuid4().hex}"
+    return Heading(id, int(time.time()), selected.name, fingerprint(selected.model))

@@ -1,6 +1,7 @@
 """Request bodies of OpenAI's API, with extensions of vLLM, llama.cpp and Ollama."""
 
-from typing import Annotated, Literal
+from functools import partial
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -21,7 +22,6 @@ from sizeup_gateway.api.openai.output_schema import (
     Texts,
     ToolChoiceField,
 )
-from sizeup_gateway.api.openai.platform_schema import PlatformFields
 from sizeup_gateway.api.openai.reasoning import ReasoningFields
 from sizeup_gateway.api.request_body import RequestBody
 from sizeup_gateway.api.request_fields import (
@@ -44,6 +44,8 @@ MAX_PROMPTS = 128
 
 _MAX_COUNT = 2**31 - 1
 _MAX_LOGIT_BIAS = 1024
+_MAX_METADATA = 1024
+"""Fields; OpenAI allows 16."""
 
 
 def _token_ids(value: object) -> object:
@@ -131,6 +133,54 @@ class SamplingRequest(RequestBody):
     user: str | None = None
 
 
+def _only_text(value: list[str]) -> list[str]:
+    if "audio" in value:
+        raise ValueError("audio output is not supported by this server")
+    return value
+
+
+Modalities = Annotated[list[Literal["text", "audio"]], AfterValidator(_only_text)]
+
+
+class PromptCacheOptions(RequestBody):
+    """How OpenAI's prompt cache works; the prefix cache of this server needs no options."""
+
+    mode: Literal["implicit", "explicit"] | None = None
+    ttl: str | None = None
+
+
+class Prediction(RequestBody):
+    """Text that the output may repeat, which changes its speed only."""
+
+    type: Literal["content"]
+    content: str | list[dict[str, Any]]
+
+
+class PlatformFields(RequestBody):
+    """Fields of chat completions for what OpenAI's platform does around a model.
+
+    Those that change no output are checked and without effect; an output that this server cannot
+    give is rejected.
+    """
+
+    metadata: Annotated[dict[str, str], at_most(_MAX_METADATA)] | None = None
+    store: bool | None = None
+    """Nothing is stored in any case."""
+    service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_retention: Literal["in_memory", "in-memory", "24h"] | None = None
+    prompt_cache_options: PromptCacheOptions | None = None
+    verbosity: Literal["low", "medium", "high"] | None = None
+    prediction: Prediction | None = None
+    modalities: Modalities | None = None
+    audio: Annotated[None, unsupported("audio output is not supported by this server")] = None
+    web_search_options: Annotated[
+        None, unsupported("web search is not supported by this server")
+    ] = None
+    moderation: Annotated[None, unsupported("moderation is not supported by this server")] = None
+
+
 class ChatCompletionRequest(SamplingRequest, ReasoningFields, PlatformFields):
     """`POST /v1/chat/completions`."""
 
@@ -156,22 +206,15 @@ _PROMPTS = Field(min_length=1, max_length=MAX_PROMPTS)
 _INPUTS = Field(min_length=1, max_length=MAX_INPUTS)
 
 
-def _prompts(value: object, validate: ValidatorFunctionWrapHandler) -> object:
-    """Normalize the four forms of a prompt to a list of texts or of token lists."""
+def _normalized(
+    most: int, empty: str, value: object, validate: ValidatorFunctionWrapHandler
+) -> object:
+    """Normalize the four forms of a prompt or an input to a list of texts or of token lists."""
     try:
         return validate(_listed(value))
     except ValidationError:  # pydantic would report only the form that it tried first
-        forms = f"a string, a list of token ids, or a list of at most {MAX_PROMPTS} of either"
-        raise ValueError(f"must be {forms}; no list may be empty") from None
-
-
-def _inputs(value: object, validate: ValidatorFunctionWrapHandler) -> object:
-    """Normalize the four forms of an input like those of a prompt."""
-    try:
-        return validate(_listed(value))
-    except ValidationError:
-        forms = f"a string, a list of token ids, or a list of at most {MAX_INPUTS} of either"
-        raise ValueError(f"must be {forms}; no string and no list may be empty") from None
+        forms = f"a string, a list of token ids, or a list of at most {most} of either"
+        raise ValueError(f"must be {forms}; {empty} may be empty") from None
 
 
 def _listed(value: object) -> object:
@@ -186,7 +229,7 @@ class CompletionRequest(SamplingRequest):
         list[str] | list[Tokens],
         _PROMPTS,
         WrapValidator(
-            _prompts,
+            partial(_normalized, MAX_PROMPTS, "no list"),
             json_schema_input_type=str
             | Annotated[list[str], _PROMPTS]
             | Annotated[list[Tokens], _PROMPTS]
@@ -212,7 +255,7 @@ class CreateEmbeddingRequest(RequestBody):
         list[_Text] | list[Tokens],
         _INPUTS,
         WrapValidator(
-            _inputs,
+            partial(_normalized, MAX_INPUTS, "no string and no list"),
             json_schema_input_type=_Text
             | Annotated[list[_Text], _INPUTS]
             | Annotated[list[Tokens], _INPUTS]

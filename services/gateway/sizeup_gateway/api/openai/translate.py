@@ -1,23 +1,32 @@
 """OpenAI's request bodies -> wire requests. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from sizeup_gateway.api.history import to_tool_call
 from sizeup_gateway.api.openai import schema
-from sizeup_gateway.api.openai.message_translate import to_messages
-from sizeup_gateway.api.openai.output_translate import structured_output, tool_use
+from sizeup_gateway.api.openai.message_schema import ChatCompletionMessageParam
+from sizeup_gateway.api.openai.output_schema import ResponseFormat, StructuredOutputs
 from sizeup_gateway.api.openai.reasoning import thinking_mode
-from sizeup_gateway.api.tool_choice import NO_TOOLS, ToolUse
-from sizeup_gateway.api.wire_fields import dialect_field
+from sizeup_gateway.api.tool_choice import AUTO, NO_TOOLS, ToolUse, choose
+from sizeup_gateway.api.upstream_errors import dialect_field
 from sizeup_gateway.errors import InvalidRequestError
 from sizeup_wire.embeddings import EmbedRequest
 from sizeup_wire.generate import (
+    ChatMessage,
     ChatPrompt,
+    ChoiceOutput,
     GenerateRequest,
     InfillPrompt,
+    JsonObjectOutput,
+    JsonSchemaOutput,
     Prompt,
+    RegexOutput,
     Sampling,
+    StructuredOutput,
     TextPrompt,
     TokenPrompt,
+    ToolCallRequest,
 )
 
 DEFAULTS = Sampling(temperature=1.0, top_p=1.0)
@@ -26,6 +35,7 @@ DEFAULTS = Sampling(temperature=1.0, top_p=1.0)
 COMPLETION_MAX_TOKENS = 16
 """OpenAI's default on /v1/completions."""
 
+_ROLES: Mapping[str, str] = {"developer": "system", "function": "tool"}
 _SEED_MASK = 2**63 - 1
 _PARAMS: Mapping[str, str] = {
     "prompt.tools": "tools",
@@ -194,3 +204,102 @@ def _continues(body: schema.ChatCompletionRequest) -> bool:
         raise InvalidRequestError(f"{field} requires a final assistant message", field)
     requested = body.continue_final_message or body.add_generation_prompt is False
     return bool(requested and assistant_last)
+
+
+def to_messages(messages: Sequence[ChatCompletionMessageParam]) -> tuple[ChatMessage, ...]:
+    """Translate the messages; a tool result gets the name of the function that was called."""
+    names: dict[str, str] = {}
+    turns: list[ChatMessage] = []
+    for message in messages:
+        turn = _message(message, names)
+        names |= {call.id: call.name for call in turn.tool_calls if call.id}
+        turns.append(turn)
+    return tuple(turns)
+
+
+def _message(message: ChatCompletionMessageParam, names: Mapping[str, str]) -> ChatMessage:
+    call_id = message.tool_call_id
+    thoughts = (message.reasoning_content, message.reasoning, message.thinking)
+    return ChatMessage.model_validate(
+        {
+            "role": _ROLES.get(message.role, message.role),
+            "content": message.content or message.refusal or "",
+            "thinking": next((text for text in thoughts if text is not None), None),
+            "tool_calls": _calls(message),
+            "tool_call_id": call_id,
+            "name": message.name or (names.get(call_id) if call_id else None),
+        }
+    )
+
+
+def _calls(message: ChatCompletionMessageParam) -> tuple[ToolCallRequest, ...]:
+    functions = [(call.id, call.function) for call in message.tool_calls or ()]
+    if message.function_call is not None:
+        functions.append((None, message.function_call))
+    return tuple(to_tool_call(id, called.name, called.arguments) for id, called in functions)
+
+
+def structured_output(body: schema.SamplingRequest) -> StructuredOutput | None:
+    """Translate the one field that is set; raise InvalidRequestError for two of them."""
+    found = _outputs(body)
+    if len(found) > 1:
+        names = ", ".join(found)
+        raise InvalidRequestError(f"only one of {names} can be set", next(iter(found)))
+    return next(iter(found.values()), None)
+
+
+def structured_field(body: schema.SamplingRequest) -> str:
+    """Return the name of the field that is set."""
+    return next(iter(_outputs(body)), "response_format")
+
+
+def _outputs(body: schema.SamplingRequest) -> Mapping[str, StructuredOutput]:
+    outputs = body.structured_outputs or StructuredOutputs()
+    given: dict[str, StructuredOutput | None] = {
+        "response_format": _from_format(body.response_format),
+        "structured_outputs.json": _from_schema(outputs.json_schema),
+        "structured_outputs.json_object": JsonObjectOutput() if outputs.json_object else None,
+        "structured_outputs.regex": _from_pattern(outputs.regex),
+        "structured_outputs.choice": _from_texts(outputs.choice),
+        "guided_json": _from_schema(body.guided_json),
+        "guided_regex": _from_pattern(body.guided_regex),
+        "guided_choice": _from_texts(body.guided_choice),
+    }
+    return {name: output for name, output in given.items() if output is not None}
+
+
+def _from_format(given: ResponseFormat | None) -> StructuredOutput | None:
+    if given is None:
+        return None
+    if given.type == "json_object":
+        return _from_schema(given.object_schema) or JsonObjectOutput()
+    if given.json_schema is None:
+        return None
+    strict = bool(given.json_schema.strict)
+    return JsonSchemaOutput(json_schema=given.json_schema.json_schema, strict=strict)
+
+
+def _from_schema(schema: dict[str, Any] | bool | None) -> JsonSchemaOutput | None:
+    return None if schema is None else JsonSchemaOutput(json_schema=schema)
+
+
+def _from_pattern(pattern: str | None) -> RegexOutput | None:
+    return None if pattern is None else RegexOutput(pattern=pattern)
+
+
+def _from_texts(texts: list[str] | None) -> ChoiceOutput | None:
+    return None if texts is None else ChoiceOutput(choices=tuple(texts))
+
+
+def tool_use(body: schema.ChatCompletionRequest) -> ToolUse:
+    """Translate tools and their choice; raise InvalidRequestError where they contradict.
+
+    `functions` and `function_call` are the predecessors, with one call at most.
+    """
+    if body.functions and body.tools:
+        raise InvalidRequestError("only one of tools and functions can be set", "functions")
+    tools = body.tools or [{"type": "function", "function": each} for each in body.functions or ()]
+    choice = body.tool_choice or body.function_call or AUTO
+    field = "function_call" if body.functions else "tool_choice"
+    parallel = body.parallel_tool_calls is not False and not body.functions
+    return choose(tools, choice, field, parallel=parallel)

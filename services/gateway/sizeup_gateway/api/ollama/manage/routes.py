@@ -25,14 +25,11 @@ from sizeup_gateway.created_models.registry import CreatedModels
 from sizeup_gateway.errors import (
     AccessCode,
     AccessError,
-    GatewayError,
     InvalidRequestError,
     ModelNotFoundError,
     NotServedError,
-    UpstreamError,
 )
 from sizeup_gateway.models.selection import close_names
-from sizeup_gateway.observability.request_metrics import RequestMetrics
 from sizeup_gateway.responses.event_response import EventResponse
 from sizeup_gateway.responses.framing import NDJSON, Json, Timing
 from sizeup_telemetry.api_docs import direct_router
@@ -68,8 +65,6 @@ class ManageRoutes:
     async def pull(self, request: Request) -> Response:
         """Report the download of a model that is served; no other can be pulled."""
         body = await self._dependencies.read(request, PullRequest, describe)
-        if not body.named:
-            raise InvalidRequestError("model is required", "model")
         lines: AsyncGenerator[Json]
         try:
             selected = self._dependencies.select(request, body.named, generates=False)
@@ -127,12 +122,12 @@ class ManageRoutes:
 
         return EventResponse(
             events=batches,
-            accept=_accept,
+            accept=lambda _line, _metrics: True,
             chunks=_StatusChunks(),
             framing=NDJSON,
             streams=streams,
             admission=self._dependencies.admission,
-            to_client_error=_unchanged,
+            to_client_error=lambda error: error,
         )
 
 
@@ -157,11 +152,3 @@ async def _no_manifest(error: NotServedError) -> AsyncGenerator[Json]:
     """Fail where Ollama does: its clients show the error without the HTTP status."""
     yield {"status": "pulling manifest"}
     raise error
-
-
-def _accept(_line: Json, _metrics: RequestMetrics) -> bool:
-    return True
-
-
-def _unchanged(error: UpstreamError) -> GatewayError:
-    return error

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from sizeup_gateway.api.ollama.schema import Message, Options, Template
+from sizeup_gateway.api.ollama.schema import Message, NamedRequest, Options, Template
 from sizeup_gateway.api.request_body import RequestBody
 from sizeup_gateway.api.request_fields import unsupported
 from sizeup_wire.generate import MAX_MESSAGES
@@ -30,18 +30,6 @@ def _never(field: str, reason: str) -> BeforeValidator:
 _WEIGHTS = "weights are those of a model of this server; use from"
 _BY_OPERATOR = "the operator chooses the quantization of weights"
 _OWN_FORMAT = "the model's own format of prompts and tool calls is used"
-
-
-class NamedRequest(RequestBody):
-    """A request about one model."""
-
-    model: str | None = None
-    name: str | None = None
-    """Former name of `model`, which old clients send."""
-
-    @property
-    def named(self) -> str:
-        return self.model or self.name or ""
 
 
 class PullRequest(NamedRequest):

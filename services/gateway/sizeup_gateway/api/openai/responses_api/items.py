@@ -1,13 +1,15 @@
 """Output items of a response: their objects, and the events with which a stream builds them. Pure.
 
-Events lack the `output_index` and `sequence_number`, which `ResponsesChunks` adds.
+`opening`, `delta` and `closing` return the events before the text of an item, of a piece of it, and
+after it; `add` appends a piece and returns its encoded size in bytes. Events lack the
+`output_index` and `sequence_number`, which `ResponsesChunks` adds.
 """
 
 import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
 from sizeup_gateway.api.openai.chunks import token_logprob
 from sizeup_gateway.api.openai.responses_api.reasoning import seal
@@ -28,23 +30,6 @@ Status = Literal["in_progress", "completed", "incomplete"]
 _EMPTY_PART: Json = {"type": "output_text", "annotations": [], "logprobs": [], "text": ""}
 
 
-class Item(Protocol):
-    def add(self, text: str, logprobs: Sequence[TokenLogprob]) -> int:
-        """Append text and return its encoded size in bytes."""
-
-    def opening(self) -> list[Json]:
-        """Return the events before the text."""
-
-    def delta(self, text: str, logprobs: Sequence[TokenLogprob]) -> Json:
-        """Return the event of some text."""
-
-    def closing(self, status: Status) -> list[Json]:
-        """Return the events after the text."""
-
-    def to_json(self, status: Status) -> Json:
-        """Return the whole item."""
-
-
 @dataclass(frozen=True, slots=True)
 class ItemOptions:
     """How output items look."""
@@ -54,15 +39,6 @@ class ItemOptions:
     """Reasoning is returned as its own summary."""
     seals: bool = False
     """Reasoning has `encrypted_content`."""
-
-
-def new_item(segment: Segment, options: ItemOptions) -> Item:
-    """Create the item of a segment."""
-    if segment.kind == "text":
-        return Message()
-    if segment.kind == "call":
-        return FunctionCall(segment, options.names)
-    return Reasoning(options)
 
 
 class Message:
@@ -192,6 +168,18 @@ class FunctionCall:
         return {
             "type": f"response.function_call_arguments.{kind}", "item_id": self._id, **fields
         }  # fmt: skip
+
+
+Item = Message | Reasoning | FunctionCall
+
+
+def new_item(segment: Segment, options: ItemOptions) -> Item:
+    """Create the item of a segment."""
+    if segment.kind == "text":
+        return Message()
+    if segment.kind == "call":
+        return FunctionCall(segment, options.names)
+    return Reasoning(options)
 
 
 def _added(item: Json) -> Json:

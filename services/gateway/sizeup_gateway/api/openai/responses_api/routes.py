@@ -5,7 +5,6 @@ import uuid
 from functools import partial
 
 from fastapi import APIRouter
-from pydantic_core import ErrorDetails
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,16 +13,17 @@ from sizeup_gateway.api.openai.responses_api import documentation, schema, trans
 from sizeup_gateway.api.openai.responses_api.chunks import ResponsesChunks
 from sizeup_gateway.api.openai.responses_api.echo import to_response
 from sizeup_gateway.api.openai.responses_api.items import ItemOptions
-from sizeup_gateway.api.request_body import reason
+from sizeup_gateway.api.request_body import describe as describe_field
 from sizeup_gateway.api.tool_choice import ignored_header
 from sizeup_gateway.api.upstream_errors import to_client_error
-from sizeup_gateway.errors import InvalidRequestError, ResponseNotFoundError
-from sizeup_gateway.models.selection import Selected
+from sizeup_gateway.errors import ResponseNotFoundError
 from sizeup_gateway.responses.event_response import EventResponse, accept_event
 from sizeup_gateway.responses.framing import JsonResponse, named_events
 from sizeup_telemetry.api_docs import direct_router
 from sizeup_wire.events import Event
 from sizeup_wire.generate import Sampling
+
+describe = partial(describe_field, unions=("input", "tools"))
 
 
 class ResponsesRoutes:
@@ -45,7 +45,7 @@ class ResponsesRoutes:
 
     async def create(self, request: Request) -> Response:
         body = await self._dependencies.read_for_model(request, schema.ResponsesRequest, describe)
-        selected = self._select(request, body)
+        selected = self._dependencies.select(request, body.model)
         wire, offered = translate.from_responses(body)
         info = selected.model.info
         response = to_response(
@@ -82,7 +82,7 @@ class ResponsesRoutes:
     async def count(self, request: Request) -> Response:
         """Return the tokens of a prompt without generating."""
         body = await self._dependencies.read(request, schema.ResponseInput, describe)
-        selected = self._select(request, body)
+        selected = self._dependencies.select(request, body.model)
         prompt, _, _ = translate.to_prompt(body)
         rendered = await self._dependencies.tokenize(selected, prompt, translate.to_param)
         tokens = len(rendered.token_ids)
@@ -90,16 +90,3 @@ class ResponsesRoutes:
 
     async def not_stored(self, request: Request) -> Response:
         raise ResponseNotFoundError(request.path_params["id"])
-
-    def _select(self, request: Request, body: schema.ResponseInput) -> Selected:
-        if not body.model:
-            raise InvalidRequestError("model is required", "model")
-        return self._dependencies.select(request, body.model)
-
-
-def describe(details: ErrorDetails) -> InvalidRequestError:
-    """Convert a validation error; the path of a field does not name the type of its item."""
-    location = details["loc"]
-    tags = {i + 1 for i, part in enumerate(location) if isinstance(part, int)}
-    field = ".".join(str(part) for i, part in enumerate(location) if i not in tags)
-    return InvalidRequestError(f"{field}: {reason(details)}", field)

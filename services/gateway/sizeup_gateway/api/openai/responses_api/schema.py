@@ -9,7 +9,7 @@ from sizeup_gateway.api.openai.message_schema import FunctionCallParam
 from sizeup_gateway.api.openai.output_schema import ToolChoiceField
 from sizeup_gateway.api.openai.schema import Count, Penalty
 from sizeup_gateway.api.request_body import RequestBody
-from sizeup_gateway.api.request_fields import MAX_TOOLS, Integer, at_most, unsupported
+from sizeup_gateway.api.request_fields import MAX_TOOLS, Integer, at_most, type_of, unsupported
 from sizeup_gateway.api.text_parts import text_of
 from sizeup_wire.generate import MAX_LOGPROBS, MAX_MESSAGES
 
@@ -140,12 +140,12 @@ class OtherTool(RequestBody):
 
 
 def _tool_type(value: object) -> str:
-    kind = value.get("type") if isinstance(value, dict) else None
+    kind = type_of(value)
     return kind if kind in ("function", "namespace") else "other"
 
 
 def _inner_type(value: object) -> str:
-    return "function" if _tool_type(value) == "function" else "other"
+    return "function" if type_of(value) == "function" else "other"
 
 
 class ToolNamespace(RequestBody):

@@ -7,7 +7,7 @@ from sizeup_gateway.api.openai.responses_api.conversation import to_messages
 from sizeup_gateway.api.openai.responses_api.tools import OfferedTools, offer
 from sizeup_gateway.api.openai.translate import DEFAULTS
 from sizeup_gateway.api.tool_choice import AUTO, ToolUse, check_ignored, choose
-from sizeup_gateway.api.wire_fields import dialect_field
+from sizeup_gateway.api.upstream_errors import dialect_field
 from sizeup_gateway.errors import InvalidRequestError
 from sizeup_wire.generate import (
     ChatPrompt,
