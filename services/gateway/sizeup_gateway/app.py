@@ -17,7 +17,6 @@ from sizeup_gateway.api.anthropic.routes import AnthropicRoutes
 from sizeup_gateway.api.compare.routes import CompareRoutes
 from sizeup_gateway.api.dependencies import COMPUTING_PATHS, Dependencies
 from sizeup_gateway.api.documentation import API_KEY_SCHEMES
-from sizeup_gateway.api.ollama.embedding_routes import EmbeddingRoutes
 from sizeup_gateway.api.ollama.manage.routes import ManageRoutes
 from sizeup_gateway.api.ollama.routes import OllamaRoutes
 from sizeup_gateway.api.openai.responses_api.routes import ResponsesRoutes
@@ -116,7 +115,6 @@ def create_app(
         AnthropicRoutes(dependencies).router(),
         page,  # before Ollama's: the heartbeat has the path of the page
         OllamaRoutes(dependencies, settings.stream_default).router(),
-        EmbeddingRoutes(dependencies).router(),
         ManageRoutes(dependencies, created, queue_seconds, remedy).router(),
         CompareRoutes(
             dependencies,

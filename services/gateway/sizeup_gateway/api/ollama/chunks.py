@@ -159,8 +159,9 @@ class EmptyChunks(_WholeResponse):
 class LoadChunks(EmptyChunks):
     """Response that a model was loaded or unloaded."""
 
-    def __init__(self, model: str, empty: Json, reason: str) -> None:
-        """`empty` is the field of an empty response in the dialect of the route."""
+    def __init__(self, model: str, empty: Json, seconds: float | None) -> None:
+        """`empty` is the field of an empty response of the route; `seconds` to stay loaded."""
+        reason = "unload" if seconds == 0 else "load"
         super().__init__({"model": model, **empty, "done": True, "done_reason": reason})
 
     def to_response(self, timing: Timing) -> Json:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from typing import TypeVar
 
 from fastapi import APIRouter
 from pydantic_core import ErrorDetails
@@ -13,6 +14,9 @@ from sizeup_gateway.api.dependencies import Dependencies, model_headers
 from sizeup_gateway.api.ollama import documentation, schema, translate
 from sizeup_gateway.api.ollama.chunks import (
     ChatChunks,
+    EmbedChunks,
+    EmbeddingChunks,
+    EmptyChunks,
     GenerateChunks,
     LoadChunks,
     ShowChunks,
@@ -23,15 +27,30 @@ from sizeup_gateway.api.ollama.describe import to_process, to_show, to_tag
 from sizeup_gateway.api.ollama.manage.describe import to_created_show, to_created_tag
 from sizeup_gateway.api.request_body import field_path, reason
 from sizeup_gateway.api.upstream_errors import to_client_error
-from sizeup_gateway.errors import InvalidRequestError, ModelNotFoundError
+from sizeup_gateway.errors import (
+    GatewayError,
+    InvalidRequestError,
+    ModelNotFoundError,
+    UpstreamError,
+)
 from sizeup_gateway.models.catalog import Model
 from sizeup_gateway.models.selection import Selected, created_models
-from sizeup_gateway.responses.event_response import EventResponse, accept_event
+from sizeup_gateway.responses.event_response import (
+    Accept,
+    EventResponse,
+    accept_embedding,
+    accept_event,
+)
 from sizeup_gateway.responses.framing import NDJSON, Chunks, Json, JsonResponse
 from sizeup_gateway.scaling.keep_alive import KeepAlive
 from sizeup_telemetry.api_docs import direct_router
+from sizeup_wire.errors import ErrorCode
 from sizeup_wire.events import Event
 from sizeup_wire.generate import Prompt
+
+EventT = TypeVar("EventT")
+
+_client_error = partial(to_client_error, to_param=str)
 
 API_VERSION = "0.12.11"
 """The Ollama release whose API this is: the first with logprobs, before /v1/responses.
@@ -65,6 +84,8 @@ class OllamaRoutes:
         router.get("/api/tags", **documentation.TAGS)(self.tags)
         router.get("/api/ps", **documentation.PROCESSES)(self.processes)
         router.post("/api/show", **documentation.SHOW)(self.show)
+        router.post("/api/embed", **documentation.EMBED)(self.embed)
+        router.post("/api/embeddings", **documentation.EMBEDDINGS)(self.embeddings)
         return router
 
     async def heartbeat(self, _request: Request) -> Response:
@@ -123,7 +144,8 @@ class OllamaRoutes:
         name = body.model or ""
         selected = self._dependencies.select(request, name, generates=bool(body.messages))
         if not body.messages:
-            return self._load_or_unload(body, selected, {"message": assistant_message("")})
+            empty = {"message": assistant_message("")}
+            return self._load(selected, body, LoadChunks(selected.name, empty, body.keep_alive))
         if body.debug_render_only:
             return await self._render(selected, translate.chat_prompt(body))
         accept = request.headers.get("accept", "")
@@ -134,7 +156,7 @@ class OllamaRoutes:
         wire, given = translate.from_chat(body), translate.given(body)
         events = self._dependencies.generate(request, selected, [wire], given)
         chunks = ChatChunks(selected.name, images=delivery.images)
-        return self._respond(selected, events, chunks, streams=delivery.streams)
+        return self._respond(selected, events, accept_event, chunks, streams=delivery.streams)
 
     async def generate(self, request: Request) -> Response:
         body = await self._dependencies.read_for_model(request, schema.GenerateRequest, describe)
@@ -144,40 +166,77 @@ class OllamaRoutes:
         generates = bool(body.prompt or body.suffix)
         selected = self._dependencies.select(request, name, generates=generates)
         if not generates:
-            return self._load_or_unload(body, selected, {"response": ""})
+            loaded = LoadChunks(selected.name, {"response": ""}, body.keep_alive)
+            return self._load(selected, body, loaded)
         if body.debug_render_only:
             return await self._render(selected, translate.generate_prompt(body))
         wire, given = translate.from_generate(body), translate.given(body)
         events = self._dependencies.generate(request, selected, [wire], given)
         chunks = GenerateChunks(selected.name)
-        return self._respond(selected, events, chunks, streams=body.stream is not False)
+        streams = body.stream is not False
+        return self._respond(selected, events, accept_event, chunks, streams=streams)
+
+    async def embed(self, request: Request) -> Response:
+        body = await self._dependencies.read_for_model(request, schema.EmbedRequest, describe)
+        if not body.model:
+            raise ModelNotFoundError("")
+        selected = self._select_embedder(request, body.model, generates=bool(body.input))
+        if not body.input:
+            empty = EmptyChunks({"model": selected.name, "embeddings": []})
+            return self._load(selected, body, empty)
+        events = self._dependencies.embed(request, selected, translate.from_embed(body))
+        return self._respond(
+            selected, events, accept_embedding, EmbedChunks(selected.name), _embedding_error
+        )
+
+    async def embeddings(self, request: Request) -> Response:
+        body = await self._dependencies.read_for_model(request, schema.EmbeddingRequest, describe)
+        selected = self._select_embedder(request, body.model, generates=bool(body.prompt))
+        if not body.prompt:
+            return self._load(selected, body, EmptyChunks({"embedding": []}))
+        events = self._dependencies.embed(request, selected, translate.from_embedding(body))
+        return self._respond(
+            selected, events, accept_embedding, EmbeddingChunks(), _embedding_error
+        )
 
     def _respond(
         self,
         selected: Selected,
-        events: Callable[[], AsyncGenerator[Sequence[Event]]],
-        chunks: Chunks[Event],
+        events: Callable[[], AsyncGenerator[Sequence[EventT]]],
+        accept: Accept[EventT],
+        chunks: Chunks[EventT],
+        restate: Callable[[UpstreamError, str], GatewayError] = _client_error,
         *,
-        streams: bool,
-    ) -> EventResponse[Event]:
+        streams: bool = False,
+    ) -> EventResponse[EventT]:
         return EventResponse(
             events=events,
-            accept=accept_event,
+            accept=accept,
             chunks=chunks,
             framing=NDJSON,
             streams=streams,
             admission=self._dependencies.admission,
-            to_client_error=partial(to_client_error, model=selected.name, to_param=str),
+            to_client_error=lambda error: restate(error, selected.name),
             extra_headers=model_headers(selected),
         )
 
-    def _load_or_unload(
-        self, body: schema.ModelRequest, selected: Selected, empty: Json
+    def _load(
+        self,
+        selected: Selected,
+        body: schema.ModelRequest | schema.EmbedRequest | schema.EmbeddingRequest,
+        chunks: EmptyChunks,
     ) -> EventResponse[Event]:
         """Respond to a request without a prompt: it loads the model, or unloads it."""
-        chunks = LoadChunks(selected.name, empty, "unload" if body.keep_alive == 0 else "load")
         work = partial(load_or_unload, self._dependencies.keep_alive, selected, body.keep_alive)
-        return self._respond(selected, work, chunks, streams=False)
+        return self._respond(selected, work, accept_event, chunks)
+
+    def _select_embedder(self, request: Request, name: str | None, *, generates: bool) -> Selected:
+        """Return the model; the error for an unknown one differs from that of the other routes."""
+        try:
+            return self._dependencies.select(request, name, generates=generates, falls_back=False)
+        except ModelNotFoundError as error:
+            message = f'model "{(name or "")[:128]}" not found, try pulling it first'
+            raise GatewayError(error.code, message, error.param) from None
 
     async def _render(self, selected: Selected, prompt: Prompt) -> Response:
         """Return the prompt as the model's chat template renders it."""
@@ -213,3 +272,9 @@ def describe(details: ErrorDetails) -> InvalidRequestError:
     if details["type"] == "value_error" and len(location) == 1:
         return InvalidRequestError(reason(details), field)
     return InvalidRequestError(f"{field}: {reason(details)}", field)
+
+
+def _embedding_error(error: UpstreamError, model: str) -> GatewayError:
+    if error.code is ErrorCode.CONTEXT_LENGTH_EXCEEDED:
+        return UpstreamError(error.code, "the input length exceeds the context length", "input")
+    return to_client_error(error, model, translate.embed_param)
