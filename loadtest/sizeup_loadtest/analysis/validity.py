@@ -162,6 +162,8 @@ _CHUNKS = (
     "the server sends no usage, so tokens are counted as chunks: with several tokens in a chunk, "
     "TPOT is too high and tokens/s too low"
 )
+_CACHED_SHARE = 0.1
+"""Of a stage's prompts: fewer hardly change its median, and short prompts begin alike by chance."""
 _STAGE_WARNINGS = {
     "retries": "attempts were refused (429 or 503) and sent again; the wait is in latencies from "
     "the schedule",
@@ -194,7 +196,8 @@ def stage_warnings(models: Sequence[ModelResult], shares_prefixes: bool = False)
         if counted := [s.stage for s in model.stages if s.counted_by in ("chunks", "mixed")]:
             yield f"{model.name}: {', '.join(counted)}: {_CHUNKS}"
         for name, text in _STAGE_WARNINGS.items():
-            stages = {s.stage: n for s in model.stages if (n := getattr(s, name))}
+            least = _CACHED_SHARE if name == "cached_prompts" else 0.0
+            stages = {s.stage: n for s in model.stages if (n := getattr(s, name)) > least * s.n}
             if stages and name not in planned:
                 where = "; ".join(map(formatting.stage_key, stages))
                 yield f"{model.name}: {sum(stages.values())} {text} (in {where})"

@@ -29,6 +29,7 @@ SENTENCES = {
     "first": "The first listed model that meets the requirements ({requirements}) is {name}.",
     "none": "No measured model meets the requirements ({requirements}).",
     "close": " The 95 % interval of its {names} contains the requirement.",
+    "no_ability": " No ability was required.",
     "unmeasured": " Not fully measured: {names}.",
 }
 """Also used by the script of the report."""
@@ -164,6 +165,8 @@ def _sentence(
     close = [one.name for one, at in required(requirements) if one.is_close(models[chosen], at)]
     if close:
         sentence += SENTENCES["close"].format(names=" and ".join(close))
+    if requirements.ability is None:
+        sentence += SENTENCES["no_ability"]
     return sentence + _unmeasured(checks[:chosen])
 
 

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from loadtest import sample_results as sample
 from loadtest.recording import failed, record
 from sizeup_loadtest.analysis import validity
 from sizeup_loadtest.analysis.stages.latency import stage_result
@@ -114,6 +115,15 @@ def test_client_lag_in_the_capacity_search_is_a_warning() -> None:
     result = evaluated(search=ClientLag(send=lag(0.06), stages=stages))
     assert result.valid
     assert [("60.0" in w, "70.0" in w) for w in result.warnings] == [(True, False), (False, True)]
+
+
+@pytest.mark.parametrize(("cached", "warnings"), [(3, 0), (12, 1)])
+def test_a_few_cached_prompts_are_no_warning(cached: int, warnings: int) -> None:
+    model = sample.model(sample.SIZES[0])
+    stage = model.stages[0].model_copy(update={"n": 100, "cached_prompts": cached})
+    models = [model.model_copy(update={"stages": (stage,)})]
+    assert len(list(validity.stage_warnings(models))) == warnings
+    assert not list(validity.stage_warnings(models, shares_prefixes=True))
 
 
 def test_unsent_requests_are_a_warning() -> None:

@@ -21,6 +21,13 @@ def test_a_smaller_model_is_preferred() -> None:
     assert verdict.decide(MODELS, Requirements(ability=0.4)).smallest == "qwen2.5:1.5b"
 
 
+@pytest.mark.parametrize("ability", [None, 0.2])
+def test_a_verdict_without_ability_says_so(ability: float | None) -> None:
+    found = verdict.decide(MODELS, Requirements(tok_s_user=1, ability=ability))
+    assert found.smallest == "qwen2.5:0.5b"
+    assert (verdict.SENTENCES["no_ability"] in found.sentence) is (ability is None)
+
+
 def test_ttft_is_an_upper_limit() -> None:
     found = verdict.decide(MODELS, Requirements(ttft_p50=0.05))
     assert [check.passes for check in found.checks] == [True, False, False, False, False]

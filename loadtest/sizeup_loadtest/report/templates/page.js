@@ -34,7 +34,7 @@
       && limits[key].value < measured[key][2] && measured[key][1] !== null);
     const names = close.map((rule) => rule.name).join(" and ");
     return fill(rules.sentences.chosen, { requirements, name })
-      + (names ? fill(rules.sentences.close, { names }) : "") + end;
+      + (names ? fill(rules.sentences.close, { names }) : "") + (limits.ability ? "" : rules.sentences.no_ability) + end;
   }
 
   function shade(group, limits) {
