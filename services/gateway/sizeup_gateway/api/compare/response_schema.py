@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 from sizeup_gateway.api.documentation import ResponseBody
-from sizeup_gateway.api.ollama.response_schema import Logprob, ResponseMessage
+from sizeup_gateway.api.ollama.response_schema import Logprob, ResponseMessage, Statistics
 from sizeup_gateway.api.openai.response_schema import CompletionObject, CompletionUsage
 from sizeup_gateway.comparison.figures import AnswerFigures
 
@@ -88,7 +88,7 @@ class AnswerFields(ResponseBody):
     """In the first and the last chunk, which belong to no answer."""
 
 
-class CompareChunk(AnswerFields):
+class CompareChunk(AnswerFields, Statistics):
     """A chunk of `POST /api/compare`."""
 
     model: str | None = None
@@ -96,13 +96,6 @@ class CompareChunk(AnswerFields):
     message: ResponseMessage | None = None
     logprobs: list[Logprob] | None = None
     done_reason: Literal["stop", "length", "cancelled", "error"] | None = None
-    total_duration: int | None = None
-    """Nanoseconds, like the durations below."""
-    load_duration: int | None = None
-    prompt_eval_count: int | None = None
-    prompt_eval_duration: int | None = None
-    eval_count: int | None = None
-    eval_duration: int | None = None
 
 
 class CompareResponse(ResponseBody):

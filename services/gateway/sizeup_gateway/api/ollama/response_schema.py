@@ -145,9 +145,8 @@ class Logprob(TopLogprob):
 
 
 class Statistics(ResponseBody):
-    """Fields of the last object: why generation ended, counts, and durations in nanoseconds."""
+    """Counts, and durations in nanoseconds, in the last object."""
 
-    done_reason: Literal["stop", "length", "load", "unload"] | None = None
     total_duration: int | None = None
     load_duration: int | None = None
     prompt_eval_count: int | None = None
@@ -165,6 +164,7 @@ class ChatResponse(Statistics):
     created_at: datetime
     message: ResponseMessage
     done: bool
+    done_reason: Literal["stop", "length", "load", "unload"] | None = None
     logprobs: list[Logprob] | None = None
 
 
@@ -175,6 +175,7 @@ class GenerateResponse(Statistics):
     created_at: datetime
     response: str
     done: bool
+    done_reason: Literal["stop", "length", "load", "unload"] | None = None
     thinking: str | None = None
     context: list[int] | None = None
     """Token ids of prompt and response."""
