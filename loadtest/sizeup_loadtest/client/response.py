@@ -1,6 +1,7 @@
 """A streamed response, and the parts that both APIs have in common."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -63,7 +64,7 @@ class StreamedResponse:
 
 
 @dataclass(slots=True)
-class LineReader:
+class LineReader(ABC):
     """Reads a stream line by line into `response`; the subclass of an API parses the lines."""
 
     response: StreamedResponse = field(default_factory=StreamedResponse)
@@ -75,8 +76,8 @@ class LineReader:
         for line in lines:
             self.line(line, at_ns)
 
-    def line(self, line: bytes, at_ns: int) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def line(self, line: bytes, at_ns: int) -> None: ...
 
     def end(self, at_ns: int) -> None:
         """Parse what no newline or empty line ends; some servers of OpenAI's API send no [DONE]."""
