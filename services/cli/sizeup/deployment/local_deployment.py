@@ -179,7 +179,7 @@ class LocalDeployment:
         tasks = _tasks((self._announce(console), interrupts.stop.wait()))
         announcing, stopping = tasks
         try:
-            await _until_end(stopping, announcing, *running)
+            await until_end(stopping, announcing, *running)
             self._report.finish()
             self._report.note("draining; press Ctrl-C again to stop at once")
             return await self._stop(interrupts)
@@ -254,13 +254,14 @@ def _make_fork_server(options: Options) -> ForkServer | None:
     return ForkServer(module, f"{module}.shared_imports", environment, log_path)
 
 
-async def _until_end(stopping: asyncio.Task[Any], *others: asyncio.Task[Any]) -> None:
-    """Wait for the signal; raise the error that ends a supervisor or the announcement."""
+async def until_end(stopping: asyncio.Task[Any], *others: asyncio.Task[Any]) -> None:
+    """Wait for the signal; raise the first error of the others, in their order if at once."""
     pending = {stopping, *others}
     while stopping in pending:
         done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        for task in others:
+            if task in done:
+                task.result()
 
 
 def _tasks(coroutines: Iterable[Coroutine[Any, Any, Any]]) -> list[asyncio.Task[Any]]:
