@@ -56,6 +56,33 @@ def test_answers_are_seen_in_columns_while_the_stream_is_open(
     assert fake.asked[0]["messages"] == [{"role": "user", "content": "What is 47 + 385?"}]
 
 
+def test_code_that_grows_has_its_language_and_is_copied_as_far_as_it_goes(
+    fake: FakeGateway, open_page: OpenPage
+) -> None:
+    def script(body: Json) -> Iterator[Json | Gate]:
+        yield header(body)
+        yield text(SMALL, "```")
+        yield Gate("language")
+        yield text(SMALL, "python\nx = 1")
+        yield Gate("more")
+        yield text(SMALL, " + 1\n")
+        yield Gate("never")
+
+    fake.script = script
+    page = open_page()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    ask(page)
+    code = page.get_by_role("article", name=SMALL).locator(".code")
+    expect(code).to_have_text("Copy")
+    fake.open("language")
+    expect(code).to_have_text("pythonCopyx = 1")
+    fake.open("more")
+    expect(code).to_have_text("pythonCopyx = 1 + 1\n")
+    code.get_by_role("button").click()
+    expect(code).to_contain_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == "x = 1 + 1\n"
+
+
 @pytest.mark.parametrize("knows_stop", [True, False])
 def test_one_size_is_stopped_while_the_others_go_on(
     fake: FakeGateway, open_page: OpenPage, knows_stop: bool

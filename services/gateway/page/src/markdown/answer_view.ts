@@ -101,6 +101,8 @@ export class AnswerView {
 /** The text node to which the rest of the block is added, where the block is not parsed. */
 function growingText({ block, element }: Tail, next: Block): Text | null {
   if (block.kind !== next.kind || !next.source.startsWith(block.source)) return null;
+  // The language is known once its line has ended.
+  if (block.kind === "code" && next.kind === "code" && block.language !== next.language) return null;
   const holder = block.kind === "code" ? element.querySelector("code") : element;
   const isPlain = block.kind === "code" || element.classList.contains("plain");
   const text = isPlain ? holder?.firstChild : null;

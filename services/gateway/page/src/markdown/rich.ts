@@ -12,9 +12,9 @@ const LONGEST_FORMULA = 4_000;
 
 /** Code that still grows is not highlighted yet. */
 export function codeElement(language: string, source: string, grows = false): HTMLElement {
-  const name = create("span", {}, language.slice(0, 30));
-  const bar = create("div", { class: "code-bar" }, name, copyButton(source));
   const code = create("code", {}, source);
+  const name = create("span", {}, language.slice(0, 30));
+  const bar = create("div", { class: "code-bar" }, name, copyButton(code));
   const isHighlighted = !grows && language !== "" && source.length <= LONGEST_CODE;
   if (isHighlighted) void highlight(code, language, source);
   return create("div", { class: "code" }, bar, create("pre", { tabindex: "0" }, code));
@@ -41,10 +41,11 @@ async function typeset(shown: HTMLElement, source: string, display: boolean): Pr
   if (math !== null) shown.replaceChildren(math);
 }
 
-function copyButton(source: string): HTMLElement {
+/** Copies what the code has become by then. */
+function copyButton(code: HTMLElement): HTMLElement {
   const button = create("button", { type: "button", class: "quiet small" }, t("copy"));
   button.addEventListener("click", () => {
-    void copyText(source).then((copied) => {
+    void copyText(code.textContent ?? "").then((copied) => {
       if (copied) button.textContent = t("copied");
     });
   });
