@@ -55,7 +55,7 @@ class ServerKeys(ConfigSection):
     """None: found out from the server."""
     api_key_env: Name | None = None
     """Name of the environment variable that holds the API key; None: SIZEUP_BENCH_API_KEY, which
-    may be unset."""
+    may be unset, and is for one host."""
     headers: Headers = Field({})
     """Sent with every request; those of a model are added to the target's."""
     extra_body: ExtraBody = Field({})

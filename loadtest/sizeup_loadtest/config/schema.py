@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from sizeup_loadtest.config import settings
 from sizeup_loadtest.config.models import ModelConfig, Target
 from sizeup_loadtest.config.section import ConfigSection, Name, Seconds, Share
-from sizeup_loadtest.config.servers import Server
+from sizeup_loadtest.config.servers import Server, host_of
 from sizeup_loadtest.config.workload import (
     Lengths,
     SharedPrefix,
@@ -262,8 +262,8 @@ class Config(ConfigSection):
     def server(self, name: str) -> Server:
         """Return the server of a model; ConfigError when its key or CA file is missing."""
         target, model = self.target, next(m for m in self.models if m.name == name)
-        url = model.url or target.url
-        key = settings.api_key(model.api_key_env or target.api_key_env)
+        url, variable = model.url or target.url, model.api_key_env or target.api_key_env
+        key = settings.api_key(variable) if variable or self._has_default_key(url) else None
         if key is None and url == target.url:  # the file's key is sent to its gateway only
             key = settings.gateway_key()
         verify = target.verify if model.verify is None else model.verify
@@ -278,6 +278,15 @@ class Config(ConfigSection):
             max_tokens_field=model.max_tokens_field or target.max_tokens_field or "max_tokens",
             timeout_seconds=target.timeout_seconds,
         )
+
+    def _has_default_key(self, url: str) -> bool:
+        """Whether a server gets the key of no named variable.
+
+        It is of one host: that of the target, or of all models without a variable.
+        """
+        home, host = host_of(self.target.url), host_of(url)
+        hosts = {host_of(m.url or self.target.url) for m in self.models if m.api_key_env is None}
+        return host == home or hosts == {host}
 
     @property
     def servers(self) -> dict[str, Server]:

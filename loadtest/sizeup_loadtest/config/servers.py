@@ -89,3 +89,9 @@ def base_url(text: str) -> str:
     if parts.query or parts.fragment:
         raise ValueError("a base URL has no ? and no #")
     return _ENDPOINT.sub("", whole).rstrip("/")
+
+
+def host_of(url: str) -> tuple[str, str | None]:
+    """Return scheme and host of a URL: the ports of a host share its keys."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname

@@ -12,7 +12,7 @@ def default_url() -> str | None:
 
 
 DEFAULT_KEY = "SIZEUP_BENCH_API_KEY"
-"""Holds the API key of servers for which the config names no other variable."""
+"""Holds the API key of one host, for which the config names no other variable."""
 
 
 def api_key(variable: str | None) -> str | None:

@@ -1,5 +1,6 @@
 """URLs as users write them, and the server of each model."""
 
+import json
 import ssl
 from pathlib import Path
 
@@ -113,11 +114,28 @@ def test_a_key_of_the_environment_is_that_of_servers_without_their_own(
     monkeypatch.setenv("SIZEUP_API_KEY_FILE", str(tmp_path / "keys"))
     monkeypatch.setenv("SIZEUP_BENCH_API_KEY", "secret\n")
     monkeypatch.setenv("KEY", "own")
-    config = read("models: [a, {name: b, url: other}, {name: c, api_key_env: KEY}]")
+    config = read("models: [a, {name: b, url: '127.0.0.1:1'}, {name: c, api_key_env: KEY}]")
     assert [server.key for server in config.servers.values()] == ["secret", "secret", "own"]
     assert "secret" not in config.model_dump_json() + repr(config.servers)
     monkeypatch.setenv("SIZEUP_BENCH_API_KEY", " ")
     assert config.server("a").key == "of-the-gateway"
+
+
+@pytest.mark.parametrize(
+    ("urls", "keys"),
+    [
+        (["http://gateway", "https://gateway", "other"], ["secret", None, None]),
+        (["https://api.a", "http://b"], [None, None]),
+        (["http://b:8000", "http://B:8001"], ["secret", "secret"]),
+    ],
+)
+def test_a_key_of_the_environment_is_of_one_host(
+    urls: list[str], keys: list[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIZEUP_BENCH_API_KEY", "secret")
+    models = [{"name": url, "url": url} for url in urls]
+    config = read(json.dumps({"target": {"url": "http://gateway"}, "models": models}))
+    assert [server.key for server in config.servers.values()] == keys
 
 
 @pytest.mark.parametrize("key", ["", "schlüssel", "a\tb"])

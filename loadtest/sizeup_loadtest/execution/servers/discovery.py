@@ -23,9 +23,7 @@ def find(target: Target, urls: Sequence[str], names: Sequence[str] = ()) -> Choi
 
     TargetError when a server is unreachable, or none of them lists a model that chats.
     """
-    # Once each: /v1 at the end makes no difference, and --url may repeat one.
-    servers = {server.url: server for server in (_server(target, url) for url in urls)}
-    served = asyncio.run(_served([*servers.values()], required=not names))
+    served = asyncio.run(_served(_servers(target, urls), required=not names))
     choice = served_models.choose(served, names)
     missing = [name for name in names if name not in {model.name for model in choice.models}]
     if missing or not choice.models:
@@ -37,12 +35,14 @@ def find(target: Target, urls: Sequence[str], names: Sequence[str] = ()) -> Choi
     return choice
 
 
-def _server(target: Target, url: str) -> Server:
+def _servers(target: Target, urls: Sequence[str]) -> Sequence[Server]:
     try:
-        model = ModelConfig(name="-", url=base_url(url))
+        # Once each: /v1 at the end makes no difference, and --url may repeat one.
+        bases = dict.fromkeys(map(base_url, urls))
+        models = tuple(ModelConfig(name=url, url=url) for url in bases)
     except ValueError as error:
         raise UsageError(f"--url: {error}") from None
-    return Config(target=target, models=(model,)).server("-")
+    return [*Config(target=target, models=models).servers.values()]
 
 
 async def _served(servers: Sequence[Server], *, required: bool) -> list[ServedModel]:
@@ -60,7 +60,7 @@ async def _served(servers: Sequence[Server], *, required: bool) -> list[ServedMo
 def _without_models(server: Server, listed: server_info.Listed) -> str:
     if not listed.failed:
         return f"{server.url}: lists no models"
-    key = " (a key: SIZEUP_BENCH_API_KEY, or target.api_key_env of a config)"
+    key = " (a key: SIZEUP_BENCH_API_KEY for one host, or api_key_env in a config)"
     return ", ".join(listed.failed) + (key if "HTTP 40" in listed.failed[0] else "")
 
 

@@ -97,7 +97,11 @@ def test_a_key_of_the_environment_is_sent_and_not_shown(
     with background(**WHOLE) as fake:
         assert bench("plan", "--url", fake.url) == 0
         sent = {request.headers.get("authorization") for request in fake.requests}
-    assert sent == {"Bearer secret"}
+        other = fake.url.replace("127.0.0.1", "localhost")
+        fake.requests.clear()
+        assert bench("plan", "--url", f"{fake.url},{fake.url}/v1,{other}") == 0
+        both = {request.headers.get("authorization") for request in fake.requests}
+    assert (sent, both) == ({"Bearer secret"}, {"Bearer secret", None})
     shown = capsys.readouterr()
     assert "secret" not in shown.out + shown.err
 
