@@ -32,7 +32,9 @@ _NUMBER = re.compile(
     r"(?<![A-Za-z0-9_.])(-?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}\b)?)([万亿]?)"
 )
 _TIMES = {"": 1, "万": 10**4, "亿": 10**8}
-_WITH_UNIT = re.compile(r"(-?\d+(?:\.\d+)?)\s*(?:/\s*(\d+)|(%|percent|thousand|million|billion))")
+_WITH_UNIT = re.compile(
+    r"(-?(?:\d+(?:\.\d+)?|\.\d+))\s*(?:/\s*(\d+)|(%|percent|thousand|million|billion))"
+)
 _UNITS = {
     **dict.fromkeys(("%", "percent"), Decimal("0.01")),
     "thousand": Decimal(10**3),
@@ -132,13 +134,15 @@ def _number(expected: str, text: str) -> Grade:
 
 def _with_unit(text: str) -> list[Decimal]:
     """Return the values of a whole answer: of a fraction, or of "50 %", which is 50 and 0.5."""
-    whole = _WITH_UNIT.fullmatch(text.strip(_QUOTES).lower())
+    bare = text.lstrip(_QUOTES.replace(".", "")).rstrip(_QUOTES)
+    whole = _WITH_UNIT.fullmatch(bare.lower())
     if whole is None:
         return []
     number, divisor, unit = whole.groups()
     if unit:
         return [Decimal(number), Decimal(number) * _UNITS[unit]]
-    return [Decimal(number) / Decimal(divisor)] if int(divisor) else []
+    below = Decimal(divisor)
+    return [Decimal(number) / below] if below else []
 
 
 def _result(line: str) -> str:
