@@ -1,6 +1,5 @@
 """`sizeup up` with real processes and the fake engine."""
 
-import asyncio
 import json
 import os
 import re
@@ -20,8 +19,6 @@ import pytest
 from cli.children import DEADLINE_SECONDS, children_of, is_running, wait_until
 from cli.command import Command
 from hub_server import WEIGHTS, safetensors_bytes
-from sizeup.deployment.local_deployment import until_end
-from sizeup.errors import ChildFailedError
 
 
 @pytest.fixture
@@ -333,20 +330,3 @@ def test_a_port_in_use_is_an_error_before_any_start(
         done = Command(capsys, monkeypatch, "up", str(model_folder), "--port", str(port))
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith(f"sizeup: port {port} on 127.0.0.1 is in use")
-
-
-def test_of_children_that_fail_at_once_the_first_is_named() -> None:
-    async def fail(name: int) -> None:
-        raise ChildFailedError(f"child {name} failed")
-
-    async def scenario() -> None:
-        failing = [asyncio.create_task(fail(name)) for name in range(20)]
-        stopping = asyncio.create_task(asyncio.Event().wait())
-        try:
-            with pytest.raises(ChildFailedError, match="child 0 failed"):
-                await until_end(stopping, *failing)
-        finally:
-            stopping.cancel()
-            await asyncio.gather(stopping, *failing, return_exceptions=True)
-
-    asyncio.run(scenario())
