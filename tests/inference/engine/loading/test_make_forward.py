@@ -191,6 +191,22 @@ class Bounded(CompiledDecoder):
         return super().run(batch)
 
 
+class OtherHidden(CompiledDecoder):
+    """A decoder whose embeddings would be wrong."""
+
+    def run(self, batch: Batch) -> Forwarded:
+        result = super().run(batch)
+        return replace(result, hidden=None if result.hidden is None else 2 * result.hidden)
+
+
+def test_hidden_states_are_compared(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_kernels()
+    monkeypatch.setattr("sizeup_inference.engine.loading.make_forward.CompiledDecoder", OtherHidden)
+    made, _ = make(unaltered)
+    assert made.kernels == "transformers"
+    assert "hidden states" in made.fast_paths[0].reason
+
+
 @pytest.mark.parametrize("pages", [1, 2, 3, 4])
 def test_the_trial_fits_a_small_pool(
     make: Make, pages: int, monkeypatch: pytest.MonkeyPatch

@@ -1,6 +1,6 @@
 """Whether a fast path computes what the plain one does, tried on the device that is to serve."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
@@ -51,15 +51,22 @@ class SelfCheck:
         fast = _probe(forward, self._max_model_len)
         if not all(map(_holds_best, fast)):
             return "wrong result: tokens that are not the best of their logits"
-        if whole is None:
-            pairs = zip(self.plain, fast, strict=True)
-            reasons = (_difference(p.logits, f.logits, self._tolerance) for p, f in pairs)
-            return next((reason for reason in reasons if reason), None)
-        self._exact = self._exact or self._in_float32(whole)
-        for plain, result, exact in zip(self.plain, fast, self._exact, strict=True):
-            # There the tokens of both are as near to each other as rounding lets them be.
-            if not is_rounding(result.logits, plain.logits, exact.logits, self._tolerance):
-                return _of_norm(result.logits, plain.logits)
+        if whole is not None:
+            self._exact = self._exact or self._in_float32(whole)
+        plain, exact = _outputs(self.plain), _outputs(self._exact)
+        for (step, name), actual in _outputs(fast).items():
+            expected = plain[step, name]
+            share = error(actual, expected)
+            if whole is None:
+                is_close = share <= self._tolerance  # not for NaN either
+            else:
+                is_close = is_rounding(actual, expected, exact[step, name], self._tolerance)
+            if not is_close:
+                return f"wrong result: the {name} differ by {share:.2g} of their norm"
+        # Where the result in float32 decides, tokens are as near as rounding lets them be.
+        pairs = zip(self.plain, fast, strict=True)
+        if whole is None and any(_differ(p.logits, f.logits, self._tolerance) for p, f in pairs):
+            return "wrong result: other tokens"
         return None
 
     def _in_float32(self, model: PreTrainedModel) -> Sequence[Forwarded]:
@@ -74,7 +81,7 @@ def _probe(forward: ForwardPass, max_model_len: int) -> Sequence[Forwarded]:
     """Compute prompts, then one token more of each beside five of the first, then one more of each.
 
     Where the pool and the context allow it, the first prompt is longer than a page. The pages hold
-    NaN before, so that a value which is not stored is noticed. The logits are on the CPU.
+    NaN before, so that a value which is not stored is noticed. Results are on the CPU.
     """
     layout = forward.pool.layout
     long = layout.page_size + _FIRST_PROMPT
@@ -89,9 +96,19 @@ def _probe(forward: ForwardPass, max_model_len: int) -> Sequence[Forwarded]:
     results = []
     for lengths in steps:
         contexts = [c + n for c, n in zip(contexts, lengths, strict=True)]
-        result = forward.run(_batch(lengths, contexts, pages_each))
-        results.append(replace(result, logits=result.logits.float().cpu().clone()))
+        # A pass on an accelerator has no graphs of steps whose hidden states are wanted.
+        batch = _batch(lengths, contexts, pages_each, wants_hidden=not forward.is_asynchronous)
+        result = forward.run(batch)
+        hidden = None if result.hidden is None else result.hidden.float().cpu().clone()
+        results.append(Forwarded(result.best, result.logits.float().cpu().clone(), hidden))
     return results
+
+
+def _outputs(results: Sequence[Forwarded]) -> Mapping[tuple[int, str], torch.Tensor]:
+    """Return the results by step and name."""
+    steps = tuple(enumerate(results))
+    hidden = {(i, "hidden states"): r.hidden for i, r in steps if r.hidden is not None}
+    return {(i, "logits"): r.logits for i, r in steps} | hidden
 
 
 def _holds_best(result: Forwarded) -> bool:
@@ -101,7 +118,9 @@ def _holds_best(result: Forwarded) -> bool:
     return not bool((chosen < result.logits.amax(-1)).any())
 
 
-def _batch(lengths: Sequence[int], contexts: Sequence[int], pages_each: int) -> Batch:
+def _batch(
+    lengths: Sequence[int], contexts: Sequence[int], pages_each: int, *, wants_hidden: bool
+) -> Batch:
     ends = list(accumulate(lengths))
     tables = [range(i * pages_each, (i + 1) * pages_each) for i in range(len(lengths))]
     spans = tuple(
@@ -110,21 +129,13 @@ def _batch(lengths: Sequence[int], contexts: Sequence[int], pages_each: int) -> 
     )
     ids = [row % IDS for row in range(ends[-1])]
     samples = [end - 1 for end in ends]
-    return Batch(ids, spans, samples, [True] * len(samples), wants_hidden=False)
+    return Batch(ids, spans, samples, [True] * len(samples), wants_hidden=wants_hidden)
 
 
-def _difference(expected: torch.Tensor, actual: torch.Tensor, tolerance: float) -> str | None:
+def _differ(expected: torch.Tensor, actual: torch.Tensor, tolerance: float) -> bool:
     """Two tokens are the same where the expected logits differ by less than rounding."""
-    if not error(actual, expected) <= tolerance:  # not for NaN either
-        return _of_norm(actual, expected)
     lost = expected.amax(-1) - expected.gather(-1, actual.argmax(-1, keepdim=True))[:, 0]
-    if bool((lost > tolerance * expected.abs().amax(-1)).any()):
-        return "wrong result: other tokens"
-    return None
-
-
-def _of_norm(actual: torch.Tensor, expected: torch.Tensor) -> str:
-    return f"wrong result: the logits differ by {error(actual, expected):.2g} of their norm"
+    return bool((lost > tolerance * expected.abs().amax(-1)).any())
 
 
 def draws_differ(logits: torch.Tensor) -> str | None:
