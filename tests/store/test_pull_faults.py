@@ -283,8 +283,9 @@ def test_a_pull_resumes_after_the_disk_was_full(hub: HubServer, tmp_path: Path) 
 
 def test_sigterm_ends_a_waiting_pull(hub: HubServer, tmp_path: Path) -> None:
     hub.mode = Mode.SILENT
-    with pull_command(hub, tmp_path) as process:
-        wait_until(lambda: bool(hub.seen))
+    token = "hf_of_this_process"
+    with pull_command(hub, tmp_path, HF_TOKEN=token) as process:
+        wait_until(lambda: f"Bearer {token}" in [seen.authorization for seen in hub.seen])
         process.terminate()
         _, err = process.communicate(timeout=DEADLINE_SECONDS)
     assert (process.returncode, err) == (128 + signal.SIGTERM, b"")

@@ -44,5 +44,5 @@ def test_the_docs_quote_the_example() -> None:
         stage.tpot.mean.value * 1000 for s in sizes if (stage := lightest_stage(s)) and stage.tpot
     ]
     shares = [s.ability.overall.value * 100 for s in sizes if s.ability]
-    assert "{:.1f}, {:.1f} and {:.1f} ms".format(*paces) in docs
+    assert "{:.2f}, {:.2f} and {:.2f} ms".format(*paces) in docs
     assert "{:.0f}, {:.0f} and {:.0f} %".format(*shares) in docs
