@@ -71,6 +71,16 @@ async def post(gateway: Gateway, key: str, path: str = "/api/chat") -> int:
     return status
 
 
+def test_errors_of_routes_have_the_headers_of_the_limits() -> None:
+    async def scenario(gateway: Gateway, fake: FakeInference) -> None:
+        for body, expected in ((body_for("/api/chat") | {"model": "none"}, 404), ({}, 400)):
+            status, headers, _ = await gateway.post("/api/chat", body)
+            assert status == expected
+            assert headers["x-ratelimit-limit-requests"] == "9"
+
+    limited(scenario, requests_per_minute=9)
+
+
 @pytest.mark.parametrize(
     ("setting", "kind"),
     [

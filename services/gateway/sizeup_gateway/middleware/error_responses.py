@@ -54,7 +54,13 @@ def respond_with(error: GatewayError, scope: Scope) -> Response:
 
 
 def exception_handlers() -> dict[int | type[Exception], Handler]:
-    """Return handlers of exceptions that ErrorResponseMiddleware does not respond to."""
+    """Return handlers of the exceptions that routing and the routes raise.
+
+    Here, inside of the rate limits, their headers are added to errors of the routes as well.
+    """
+
+    async def on_gateway_error(request: Request, error: GatewayError) -> Response:
+        return respond_with(error, request.scope)
 
     async def on_http_exception(request: Request, error: HTTPException) -> Response:
         return respond_with(_from_routing(request, error), request.scope)
@@ -63,6 +69,7 @@ def exception_handlers() -> dict[int | type[Exception], Handler]:
         return respond_with(GatewayError(ErrorCode.INTERNAL, INTERNAL_ERROR), request.scope)
 
     return {
+        GatewayError: on_gateway_error,
         HTTPException: on_http_exception,
         Exception: on_bug,  # outside of ErrorResponseMiddleware
     }

@@ -1,12 +1,14 @@
 """Readiness of one replica."""
 
-from pydantic import BaseModel
+import json
+from dataclasses import dataclass
 
 
-class Health(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Health:
     """What /readyz of a replica reports."""
 
-    ready: bool = False
+    ready: bool
     state: str | None = None
     progress: float | None = None
     stage: str | None = None
@@ -16,7 +18,13 @@ class Health(BaseModel):
 def health_of(status: int, body: bytes) -> Health:
     """Parse the response of /readyz; an unknown body leaves state and progress unknown."""
     try:
-        health = Health.model_validate_json(body)
-    except ValueError:
-        health = Health()
-    return health.model_copy(update={"ready": status == 200})
+        fields = json.loads(body)
+        state, progress, stage = (fields.get(key) for key in ("state", "progress", "stage"))
+    except (ValueError, AttributeError):
+        state = progress = stage = None
+    return Health(
+        ready=status == 200,
+        state=state if isinstance(state, str) else None,
+        progress=float(progress) if isinstance(progress, int | float) else None,
+        stage=stage if isinstance(stage, str) else None,
+    )
