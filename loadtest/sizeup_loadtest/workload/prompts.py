@@ -88,8 +88,8 @@ class TakenPrompts:
     def take(self, number: int, words: int | None, users: int | None = None) -> Sequence[Prompt]:
         """Take the next prompts of a length; for users of conversations at least that many turns.
 
-        Every user has as many conversations. The order is that in which users of a closed loop who
-        start together send their turns.
+        Every user has as many conversations. They are in the order in which the users of a closed
+        loop send their turns, where all start at once.
         """
         indices = self._indices.setdefault(words, count())
         if users is None or self.config.prompts.turns == 1:

@@ -145,9 +145,10 @@ class Logprob(TopLogprob):
 
 
 class Statistics(ResponseBody):
-    """Counts, and durations in nanoseconds, in the last object."""
+    """Counts and durations in the last object."""
 
     total_duration: int | None = None
+    """In nanoseconds, like the durations below."""
     load_duration: int | None = None
     prompt_eval_count: int | None = None
     prompt_eval_duration: int | None = None
